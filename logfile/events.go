@@ -1,0 +1,347 @@
+package logfile
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fairlead/internal/inotify"
+)
+
+// readEvents follows the kernel's hints until the watcher is closed.
+func (s *Set) readEvents() {
+	for s.watcher.Wait() == nil {
+		s.catchUp(func() {})
+	}
+}
+
+// catchUp follows all hints there are and then calls do. What do decides (that
+// a generation has ended, say) is decided with every rename known that happened
+// before.
+func (s *Set) catchUp(do func()) {
+	s.rounds.Lock()
+	defer s.rounds.Unlock()
+	if s.watcher != nil {
+		if s.events = s.watcher.Poll(s.events[:0]); len(s.events) > 0 {
+			s.follow(s.events)
+		}
+	}
+	do()
+}
+
+// A round collects what a batch of events hints at, so that each log is looked
+// at once.
+type round struct {
+	set      *Set
+	order    []*Log // to be looked at, in this order
+	moves    map[*Log][]move
+	modified map[*Log]map[string]bool // by path of the alias; empty: the log's own
+	files    []string                 // that appeared
+	dirs     []string                 // that appeared
+	missed   bool                     // events were lost
+	pending  *half
+}
+
+// A half is the first half of a rename, waiting for the second.
+type half struct {
+	cookie uint32
+	path   string
+	isDir  bool
+}
+
+func (s *Set) follow(evs []inotify.Event) {
+	r := &round{set: s, moves: make(map[*Log][]move)}
+	s.mu.Lock()
+	for _, e := range evs {
+		r.add(e)
+	}
+	r.flush()
+	s.mu.Unlock()
+	if r.missed {
+		s.stats.overflows.Add(1)
+		s.rescan()
+		return
+	}
+	for l, paths := range r.modified {
+		s.active.touch(l)
+		for path := range paths {
+			l.modifiedAt(path)
+		}
+	}
+	if len(r.order)+len(r.files)+len(r.dirs) > 0 {
+		r.look()
+	}
+}
+
+// look looks at what changed its name. A log whose file came from another log
+// comes after that one.
+func (r *round) look() {
+	s := r.set
+	done := make(map[*Log]bool)
+	var visit func(l *Log)
+	visit = func(l *Log) {
+		if l == nil || done[l] {
+			return
+		}
+		done[l] = true
+		for _, m := range r.moves[l] {
+			if m.to == l.name {
+				visit(s.log(m.from))
+			}
+		}
+		s.active.touch(l)
+		l.mu.Lock()
+		l.moves = append(l.moves, r.moves[l]...)
+		l.look()
+		l.settle(time.Now())
+		l.mu.Unlock()
+	}
+	for _, l := range r.order {
+		visit(l)
+	}
+	for _, path := range r.dirs {
+		s.appeared(path)
+	}
+	for _, path := range r.files {
+		s.consider(path)
+	}
+	s.endRound()
+}
+
+// endRound forgets what was true of one round only.
+func (s *Set) endRound() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.came)
+	for _, d := range s.listed {
+		d.names = nil
+	}
+	s.listed = s.listed[:0]
+}
+
+func (r *round) add(e inotify.Event) {
+	if e.Op&inotify.Overflow != 0 {
+		r.missed = true
+		return
+	}
+	d := r.set.byWatch[e.Watch]
+	if d == nil {
+		return
+	}
+	if e.Op&inotify.Modify != 0 {
+		r.wrote(d, e.Name)
+		return
+	}
+	path := filepath.Join(d.path, e.Name)
+	if p := r.pending; p != nil && (e.Op&inotify.MovedTo == 0 || e.Cookie != p.cookie) {
+		r.flush()
+	}
+	switch {
+	case e.Op&inotify.Self != 0:
+		r.lostDir(d)
+	case e.Op&inotify.MovedFrom != 0:
+		r.pending = &half{e.Cookie, path, e.IsDir}
+	case e.Op&inotify.MovedTo != 0 && r.pending != nil:
+		from := r.pending.path
+		r.pending = nil
+		r.moved(from, path, e.IsDir)
+	case e.Op&(inotify.MovedTo|inotify.Create) != 0:
+		r.moved("", path, e.IsDir)
+	case e.Op&inotify.Delete != 0:
+		r.moved(path, "", e.IsDir)
+	case e.Op&inotify.Attrib != 0:
+		r.hint(path)
+	}
+}
+
+// flush gives up on the second half of a rename: it went where nobody watches.
+func (r *round) flush() {
+	if p := r.pending; p != nil {
+		r.pending = nil
+		if p.isDir {
+			r.moved(p.path, "", true)
+			return
+		}
+		r.hint(p.path) // the open descriptor may know where it went
+	}
+}
+
+// wrote notes that bytes were written under a name.
+func (r *round) wrote(d *dir, name string) {
+	if l := d.logs[name]; l != nil {
+		r.note(l, "")
+	}
+	for _, l := range d.alias[name] {
+		r.note(l, filepath.Join(d.path, name))
+	}
+}
+
+func (r *round) note(l *Log, path string) {
+	if r.modified == nil {
+		r.modified = make(map[*Log]map[string]bool)
+	}
+	if r.modified[l] == nil {
+		r.modified[l] = make(map[string]bool)
+	}
+	r.modified[l][path] = true
+}
+
+// moved handles every change of names: without a from a name appeared, without
+// a to it went.
+func (r *round) moved(from, to string, isDir bool) {
+	if isDir {
+		r.movedDir(from, to)
+		return
+	}
+	m := move{from, to}
+	var logs []*Log
+	for _, path := range []string{from, to} {
+		logs = append(logs, r.logsAt(path)...)
+	}
+	if to != "" {
+		logs = append(logs, r.ownersOf(to)...)
+		if r.set.logs[to] == nil && r.set.concerns(filepath.Dir(to)) {
+			r.files = append(r.files, to)
+		}
+	}
+	for _, l := range logs {
+		if !slices.Contains(r.moves[l], m) {
+			r.moves[l] = append(r.moves[l], m)
+		}
+		r.lookLog(l)
+	}
+}
+
+// logsAt returns the logs that have a generation at path.
+func (r *round) logsAt(path string) (logs []*Log) {
+	if path == "" {
+		return nil
+	}
+	if l := r.set.logs[path]; l != nil {
+		logs = append(logs, l)
+	}
+	dir, base := filepath.Split(path)
+	if d := r.set.dirs[filepath.Clean(dir)]; d != nil {
+		logs = append(logs, d.alias[base]...)
+	}
+	return logs
+}
+
+// ownersOf returns the logs whose older generation path is, by its name.
+func (r *round) ownersOf(path string) (logs []*Log) {
+	dir, name := filepath.Split(path)
+	for _, base := range rotatedBases(name) {
+		logs = append(logs, r.logsAt(dir+base)...)
+	}
+	return logs
+}
+
+func (r *round) hint(path string) {
+	for _, l := range r.logsAt(path) {
+		r.lookLog(l)
+	}
+}
+
+func (r *round) lookLog(l *Log) {
+	if !slices.Contains(r.order, l) {
+		r.order = append(r.order, l)
+	}
+}
+
+// concerns says whether something that appears in dir may be a target's.
+// s.mu is held.
+func (s *Set) concerns(dir string) bool {
+	return slices.ContainsFunc(s.targets, func(t *target) bool { return t.kind != fileTarget && t.covers(dir) })
+}
+
+// movedDir handles a directory that appeared, went, or was renamed: its logs
+// move with it.
+func (r *round) movedDir(from, to string) {
+	if from != "" {
+		for path, l := range r.set.logs {
+			rest, ok := strings.CutPrefix(path, from+string(filepath.Separator))
+			if !ok {
+				continue
+			}
+			if to != "" {
+				r.moves[l] = append(r.moves[l], move{path, filepath.Join(to, rest)})
+			}
+			r.lookLog(l)
+		}
+		r.set.unwatch(from)
+	}
+	if to != "" {
+		r.dirs = append(r.dirs, to)
+	}
+}
+
+// lostDir handles a watched directory that is no longer where it was.
+func (r *round) lostDir(d *dir) {
+	r.movedDir(d.path, "")
+	r.dirs = append(r.dirs, d.path) // another may be there already
+}
+
+// unwatch drops the watches at and below a path that is no longer there.
+// s.mu is held.
+func (s *Set) unwatch(path string) {
+	for p, d := range s.dirs {
+		if d.watch >= 0 && within(p, path) {
+			delete(s.byWatch, d.watch)
+			s.watcher.Remove(d.watch)
+			d.watch, d.polled = -1, true
+		}
+	}
+}
+
+// consider asks whether a file that appeared is one of a target's.
+func (s *Set) consider(path string) {
+	i, err := lstat(path)
+	if err != nil || i.mode.IsDir() {
+		return
+	}
+	dir := filepath.Dir(path)
+	beside := func(name string) bool {
+		other := filepath.Join(dir, name)
+		_, err := lstat(other)
+		return err == nil || s.isLog(other)
+	}
+	for _, t := range s.targetsIn(dir) {
+		if t.judge(path, i.mode, beside).yes {
+			s.join(path)
+			return
+		}
+	}
+}
+
+// appeared looks through a directory that is new at its path, and watches those
+// that were waited for below it.
+func (s *Set) appeared(path string) {
+	s.mu.Lock()
+	var wait []*dir
+	for p, d := range s.dirs {
+		if d.watch < 0 && within(p, path) {
+			wait = append(wait, d)
+		}
+	}
+	scan := []string{path}
+	for _, t := range s.targets {
+		if t.kind != fileTarget && t.base != path && within(t.base, path) {
+			scan = append(scan, t.base)
+		}
+	}
+	s.mu.Unlock()
+	for _, d := range wait {
+		s.watchDir(d.path)
+		for _, l := range s.logsIn(d) {
+			l.mu.Lock()
+			l.look()
+			l.mu.Unlock()
+		}
+	}
+	for _, dir := range scan {
+		if s.leadsOn(dir) {
+			s.scan(dir)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package logfile
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"sync/atomic"
+)
+
+// A Follower is a position over a Source, and nothing else: it holds no bytes.
+// It is used by one goroutine at a time.
+type Follower struct {
+	src Source
+	on  *interest // what the Log keeps readable for us; nil for other sources
+
+	pos  Pos   // a zero Gen: waiting for the generation after left
+	left GenID // the one we came to the end of last
+	late []Pos // where we stand in those that may still grow
+	span *Pos  // what Next returned last: &pos, or one of late
+}
+
+// An interest tells a Log how far a follower is, so that what it has not read
+// is kept readable.
+type interest struct {
+	ord, off atomic.Int64
+}
+
+// Follow returns a follower of src that begins at from. As long as it is not
+// closed, a Log keeps readable what the follower has not read, within the Set's
+// limits.
+func Follow(src Source, from From) *Follower {
+	f := &Follower{src: src}
+	if l, ok := src.(*Log); ok {
+		f.on = l.register()
+	}
+	f.begin(from, src.Stat())
+	return f
+}
+
+// A Span is bytes that are there to be read: [Off, Off+N) of Gen.
+type Span struct {
+	Gen  GenID
+	Off  int64
+	N    int64 // above 0
+	Late bool  // of a generation that was left already: its writer reopened late
+}
+
+// Next waits until there is something to read and returns it, without moving.
+//
+// It returns an *Ended once for each generation whose end was reached. The
+// follower then stands at Ended.Next, or waits for the generation that is still
+// to come, and Next may be called again. A file that is not there, or cannot be
+// read at the moment, is waited for.
+func (f *Follower) Next(ctx context.Context) (Span, error) {
+	for {
+		st := f.src.Stat()
+		if span, ok, err := f.step(st); ok {
+			return span, err
+		}
+		if err := f.src.Wait(ctx, st.Seq); err != nil {
+			return Span{}, err
+		}
+	}
+}
+
+// Ready is Next without waiting: ok is false if there is nothing to tell now.
+func (f *Follower) Ready() (span Span, ok bool, err error) { return f.step(f.src.Stat()) }
+
+func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
+	if span, ok := f.lateSpan(st); ok {
+		return span, true, nil
+	}
+	if f.pos.Gen.IsZero() && !f.goOn(st) {
+		return Span{}, false, nil
+	}
+	g := st.Find(f.pos.Gen)
+	switch {
+	case g == nil:
+		return Span{}, true, f.forgotten(st)
+	case g.Size > f.pos.Off && (g.Readable || g.End == nil):
+		f.span = &f.pos
+		return Span{Gen: g.ID, Off: f.pos.Off, N: g.Size - f.pos.Off}, g.Readable, nil
+	case g.End != nil:
+		return Span{}, true, f.leave(g)
+	}
+	return Span{}, false, nil
+}
+
+// begin fixes the position. Without a generation it is one in the first that
+// comes; the end of an empty log is its start.
+func (f *Follower) begin(from From, st Stat) {
+	f.pos = from.Resolve(st)
+	if f.pos.Gen.IsZero() && len(st.Old) > 0 {
+		f.left = st.Old[len(st.Old)-1].ID
+	}
+	f.tell(st)
+}
+
+// goOn moves to the generation after the one that was left.
+func (f *Follower) goOn(st Stat) bool {
+	next := after(st, f.left)
+	if next.Gen.IsZero() {
+		return false
+	}
+	next.Off += f.pos.Off
+	f.pos = next
+	f.tell(st)
+	return true
+}
+
+// after returns where the log goes on behind a generation; behind the zero one
+// is the first.
+func after(st Stat, left GenID) Pos {
+	if g := st.Find(left); g != nil && g.End != nil && !g.End.Next.Gen.IsZero() {
+		return g.End.Next
+	}
+	i := slices.IndexFunc(st.Old, func(g *Gen) bool { return g.ID == left }) + 1
+	switch {
+	case i == 0 && !left.IsZero(): // forgotten
+	case i < len(st.Old):
+		return Pos{Gen: st.Old[i].ID}
+	}
+	if st.Current == nil {
+		return Pos{}
+	}
+	return Pos{Gen: st.Current.ID}
+}
+
+// leave returns the end of g and moves on.
+func (f *Follower) leave(g *Gen) *Ended {
+	e := *g.End
+	e.At = g.Size
+	off := f.pos.Off
+	if off < g.Size { // not readable, else there would be a span
+		e.Lost = Range{off, g.Size}
+		f.lost(e.Lost.Len(), e.Reason)
+	}
+	if !g.Final {
+		f.late = append(f.late, Pos{g.ID, max(off, g.Size)})
+	}
+	f.left, f.pos, f.span = g.ID, e.Next, nil
+	f.tellOf(g, math.MaxInt64)
+	return &e
+}
+
+func (f *Follower) forgotten(st Stat) *Ended {
+	e := &Ended{Gen: f.pos.Gen, At: f.pos.Off, Reason: Forgotten}
+	if st.Current != nil {
+		e.Next = Pos{Gen: st.Current.ID}
+	}
+	f.left, f.pos, f.span = e.Gen, e.Next, nil
+	return e
+}
+
+// lateSpan finds bytes of generations that were left already.
+func (f *Follower) lateSpan(st Stat) (Span, bool) {
+	if len(f.late) == 0 {
+		return Span{}, false
+	}
+	f.late = slices.DeleteFunc(f.late, func(p Pos) bool {
+		g := st.Find(p.Gen)
+		return g == nil || !g.Readable || g.Final && g.Size <= p.Off
+	})
+	for i := range f.late {
+		p := &f.late[i]
+		if g := st.Find(p.Gen); g.Size > p.Off {
+			f.span = p
+			return Span{Gen: p.Gen, Off: p.Off, N: g.Size - p.Off, Late: true}, true
+		}
+	}
+	return Span{}, false
+}
+
+// Advance moves past n bytes of the span that Next returned last.
+func (f *Follower) Advance(n int64) {
+	f.span.Off += n
+	if f.on != nil && f.span == &f.pos {
+		f.on.off.Store(f.pos.Off)
+	}
+}
+
+// Read waits for bytes, reads some into p, checked, and moves past them.
+func (f *Follower) Read(ctx context.Context, p []byte) (Span, error) {
+	for {
+		span, err := f.Next(ctx)
+		if err != nil {
+			return Span{}, err
+		}
+		n, err := f.src.ReadAt(ctx, p[:min(int64(len(p)), span.N)], Pos{span.Gen, span.Off})
+		switch {
+		case err == nil:
+			f.Advance(int64(n))
+			span.N = int64(n)
+			return span, nil
+		case errors.Is(err, io.EOF), errors.Is(err, ErrEnded):
+			continue // what Next saw is no longer so: ask again
+		default:
+			return Span{}, err
+		}
+	}
+}
+
+// Pos returns where the follower stands. The Gen is zero while it waits for
+// the first, or the next, generation.
+func (f *Follower) Pos() Pos { return f.pos }
+
+// Close gives up what was kept readable.
+func (f *Follower) Close() {
+	if f.on != nil {
+		f.src.(*Log).unregister(f.on)
+		f.on = nil
+	}
+}
+
+// tell notes our position for the Log.
+func (f *Follower) tell(st Stat) {
+	if g := st.Find(f.pos.Gen); g != nil {
+		f.tellOf(g, f.pos.Off)
+	}
+}
+
+func (f *Follower) tellOf(g *Gen, off int64) {
+	if f.on != nil {
+		f.on.off.Store(off)
+		f.on.ord.Store(g.ord)
+	}
+}
+
+func (f *Follower) lost(n int64, why Reason) {
+	if l, ok := f.src.(*Log); ok {
+		l.set.stats.lost(why, n)
+	}
+}
+
+// register makes room for a follower's position. Until it has one, it needs
+// all that comes.
+func (l *Log) register() *interest {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := &interest{}
+	in.ord.Store(l.lastOrd)
+	if l.followers == nil {
+		l.followers = make(map[*interest]struct{})
+	}
+	l.followers[in] = struct{}{}
+	return in
+}
+
+func (l *Log) unregister(in *interest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.followers, in)
+}
+
+// wanted says that somebody reads this log.
+func (l *Log) wanted() bool { return len(l.followers) > 0 || l.changed != nil }
+
+// needs says whether a follower has bytes of g still to read.
+func (l *Log) needs(g *generation) bool {
+	for in := range l.followers {
+		if ord := in.ord.Load(); ord < g.pub.ord || ord == g.pub.ord && in.off.Load() < g.pub.Size {
+			return true
+		}
+	}
+	return false
+}
+
+// behind says whether a follower stands at or before generation ord.
+func (l *Log) behind(ord int64) bool {
+	for in := range l.followers {
+		if in.ord.Load() <= ord {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,165 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// A generation is what a Log knows of one, beyond what it tells its readers.
+// Its Log's mutex guards it.
+type generation struct {
+	pub      *Gen // what readers see: replaced, never changed
+	dev, ino uint64
+	print    print // recognises it; while held is open, held.proof is ahead of it
+	held     *held
+
+	turned time.Time // since when another file is at the log's path; zero: current
+	grown  time.Time // when we last saw it grow
+	reason Reason    // why it turned
+
+	next    *generation
+	nextOff int64
+}
+
+// update replaces what readers see.
+func (g *generation) update(change func(*Gen)) {
+	pub := *g.pub
+	change(&pub)
+	g.pub = &pub
+}
+
+// end tells readers that the next generation may begin.
+func (g *generation) end() {
+	e := &Ended{Gen: g.pub.ID, At: g.pub.Size, Reason: g.reason}
+	if g.next != nil {
+		e.Next = Pos{g.next.pub.ID, g.nextOff}
+	}
+	g.update(func(p *Gen) { p.End = e })
+}
+
+// quietSince is when the last sign of life was seen.
+func (g *generation) quietSince() time.Time {
+	if g.grown.After(g.turned) {
+		return g.grown
+	}
+	return g.turned
+}
+
+// gone makes g unreadable for good.
+func (g *generation) gone() {
+	g.forgetHeld()
+	g.update(func(p *Gen) { p.Path, p.Readable, p.Final = "", false, true })
+}
+
+// forgetHeld gives the descriptor up; what it proved stays known.
+func (g *generation) forgetHeld() {
+	if g.held == nil {
+		return
+	}
+	g.print = g.held.proof.Load().print()
+	g.held.drop()
+	g.held = nil
+}
+
+// tidy frees what a closed descriptor still holds in memory.
+func (g *generation) tidy() {
+	if g.held != nil && g.held.isShut() {
+		g.forgetHeld()
+	}
+}
+
+// isOpen says that a descriptor is held for it.
+func (g *generation) isOpen() bool { return g.held != nil && !g.held.isShut() }
+
+// errMoved means: the file is not at the path where it was.
+var errMoved = errors.New("moved")
+
+// open returns g's descriptor, in use: the caller releases it. Errors are
+// errMoved, errChanged, or of the file.
+func (l *Log) open(g *generation) (*held, error) {
+	now := time.Now()
+	if g.held.acquire(now) {
+		return g.held, nil
+	}
+	g.tidy()
+	if g.pub.Path == "" {
+		return nil, errMoved
+	}
+	f, i, err := l.set.openFile(g.pub.Path)
+	if err != nil {
+		if missing(err) {
+			err = errMoved
+		}
+		return nil, err
+	}
+	p, err := g.recognise(f, i)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	g.dev = i.dev
+	g.held = l.set.holder.add(f, p, func() bool { return l.needs(g) }, now)
+	return g.held, nil
+}
+
+// recognise confirms by content that f is g. The inode picks the candidate;
+// a device number may change over a reboot, if enough content agrees.
+func (g *generation) recognise(f *os.File, i info) (*proof, error) {
+	if i.ino != g.ino || i.dev != g.dev && g.print.n < tailMax {
+		return nil, errMoved
+	}
+	return g.print.matches(f)
+}
+
+// grow takes in what was appended to g. Errors are errChanged or of the file.
+func (l *Log) grow(g *generation, h *held) error {
+	p := h.proof.Load()
+	fi, err := h.f.Stat()
+	if err != nil {
+		return fmt.Errorf("stat %s: %w", g.pub.Path, err)
+	}
+	q := p
+	if fi.Size() > p.n {
+		if q, err = p.grown(h.f, fi.Size()); err != nil {
+			return err
+		}
+	}
+	// Only now: had the file been cut while we read, the old proof would fail.
+	if err := p.holds(h.f); err != nil || fi.Size() < p.n {
+		return errors.Join(err, changedIf(fi.Size() < p.n))
+	}
+	if q == p && fi.ModTime().Equal(g.pub.Modified) {
+		return nil
+	}
+	h.proof.Store(q)
+	late := int64(0)
+	if g.pub.End != nil {
+		late = q.n - p.n
+		l.set.stats.lateBytes.Add(late)
+	}
+	if q.n > p.n {
+		g.grown = time.Now()
+	}
+	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, fi.ModTime(), pub.Late+late })
+	l.changedNow(g)
+	return nil
+}
+
+func changedIf(cond bool) error {
+	if cond {
+		return errChanged
+	}
+	return nil
+}
+
+// lookAt opens g if need be and takes in what was appended.
+func (l *Log) lookAt(g *generation) error {
+	h, err := l.open(g)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	return l.grow(g, h)
+}

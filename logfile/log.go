@@ -1,0 +1,397 @@
+package logfile
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// A Log is one path through all its generations. It looks at the file when
+// something hints that there is news, once for all its followers, and wakes
+// them. It is a [Source].
+type Log struct {
+	set  *Set
+	name string
+
+	mu        sync.Mutex // guards what follows
+	seq       uint64
+	changed   chan struct{} // closed and forgotten at every change; nil while nobody waits
+	cur       *generation   // nil: there is no file
+	old       []*generation // oldest first
+	oldPub    []*Gen        // what readers see of old; nil: to be made anew
+	tail      *generation   // the one the next will follow
+	lastOrd   int64
+	err       error
+	real      string // where a symlink leads; empty: not one
+	dirty     bool   // a hint came that nobody has followed yet
+	blind     bool   // events may have been missed: look at all siblings
+	moves     []move
+	copies    []string // siblings that appeared while the current generation was in place
+	breaks    []time.Time
+	parked    time.Time // until when
+	followers map[*interest]struct{}
+
+	cursorOnly bool // known from a cursor, not from the generations file
+}
+
+// A move is a rename hint. Without a from the name appeared, without a to it
+// was unlinked.
+type move struct{ from, to string }
+
+// Name returns the absolute path.
+func (l *Log) Name() string { return l.name }
+
+// Stat returns what is known. If a hint is waiting, it looks first.
+func (l *Log) Stat() Stat {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dirty {
+		l.lookQuick()
+	}
+	return l.stat()
+}
+
+func (l *Log) stat() Stat {
+	if l.oldPub == nil && len(l.old) > 0 {
+		l.oldPub = make([]*Gen, len(l.old))
+		for i, g := range l.old {
+			l.oldPub[i] = g.pub
+		}
+	}
+	st := Stat{Seq: l.seq, Old: l.oldPub, Err: l.err}
+	if l.cur != nil {
+		st.Current = l.cur.pub
+	}
+	return st
+}
+
+// Wait returns nil once the Seq is no longer seq, or ctx's error.
+func (l *Log) Wait(ctx context.Context, seq uint64) error {
+	l.mu.Lock()
+	if l.seq != seq || l.dirty {
+		l.mu.Unlock()
+		return ctx.Err()
+	}
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	ch := l.changed
+	l.mu.Unlock()
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// publish wakes all who wait.
+func (l *Log) publish() {
+	l.seq++
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// changedNow notes that what readers see of g is new.
+func (l *Log) changedNow(g *generation) {
+	if g != l.cur {
+		l.oldPub = nil
+	}
+	l.publish()
+}
+
+// fail notes why the file cannot be read at the moment; nil: it can.
+func (l *Log) fail(err error) {
+	if (err == nil) != (l.err == nil) || err != nil && err.Error() != l.err.Error() {
+		l.err = err
+		l.publish()
+	}
+}
+
+// find returns the generation, or nil.
+func (l *Log) find(id GenID) *generation {
+	if l.cur != nil && l.cur.pub.ID == id {
+		return l.cur
+	}
+	for i := len(l.old) - 1; i >= 0; i-- {
+		if l.old[i].pub.ID == id {
+			return l.old[i]
+		}
+	}
+	return nil
+}
+
+// modifiedAt is the hint that bytes were written at the log's own path, empty
+// here, or at another where a generation is. It costs nothing while nobody
+// reads: the next Stat looks.
+func (l *Log) modifiedAt(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g := l.oldAt(path); g != nil {
+		l.lookOld(g)
+		return
+	}
+	l.dirty = true
+	if l.changed != nil {
+		l.lookQuick()
+	}
+}
+
+// lookQuick looks at the open files alone, not at the path. It is what an
+// append costs.
+func (l *Log) lookQuick() {
+	l.dirty = false
+	if l.cur == nil || !l.cur.isOpen() {
+		l.look()
+		return
+	}
+	if err := l.lookAt(l.cur); err != nil {
+		l.look()
+		return
+	}
+	for _, g := range l.old {
+		if g.pub.Path == "" && g.isOpen() { // a deleted file has no name to get events under
+			l.lookOld(g)
+		}
+	}
+}
+
+// Look looks at everything there is: the path, the open files, the renamed
+// generations.
+func (l *Log) Look() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.look()
+}
+
+func (l *Log) look() {
+	l.dirty = false
+	now := time.Now()
+	before, after := l.followMoves(now)
+	l.insert(before)
+	if l.blind {
+		l.findOld()
+	}
+	for _, g := range l.old {
+		l.lookOld(g)
+	}
+	l.lookPath(now, after)
+	l.blind = false
+	l.schedule(now)
+}
+
+// lookPath decides what is at the path now: the current generation, grown or
+// broken, another file, or nothing. after are those that were there since the
+// current one and are gone again.
+func (l *Log) lookPath(now time.Time, after []*generation) {
+	i, real, err := statPath(l.name)
+	l.retarget(real, err)
+	switch {
+	case err != nil && !missing(err):
+		if isLoop(err) {
+			l.set.stats.loops.Add(1)
+		}
+		l.fail(err) // not readable now; what we knew stays
+	case err != nil:
+		l.turn(now, false, after)
+		l.fail(nil)
+	case !i.mode.IsRegular():
+		l.turn(now, false, after)
+		l.fail(notRegular(l.name, i.mode))
+	case l.isParked(now, i):
+	case l.cur != nil && l.cur.ino == i.ino && len(after) == 0:
+		l.lookCurrent(now, i, real)
+	default:
+		l.turn(now, true, after)
+		l.begin(now, real)
+		if l.blind && l.cur != nil {
+			// Listed once more: what was rotated since the first time is older
+			// than what we begin with.
+			l.set.relist(l.name)
+			l.insert(l.unknownSiblings(l.cur))
+		}
+	}
+}
+
+// lookCurrent is for the case that the path still names the current inode.
+func (l *Log) lookCurrent(now time.Time, i info, real string) {
+	g := l.cur
+	if g.pub.Path != real {
+		g.update(func(p *Gen) { p.Path = real })
+	}
+	if g.isOpen() {
+		g.held.linked()
+	}
+	if !g.isOpen() && i.size == g.pub.Size && i.mtime.Equal(g.pub.Modified) && i.dev == g.dev {
+		l.fail(nil)
+		return
+	}
+	switch err := l.lookAt(g); {
+	case errors.Is(err, errChanged):
+		l.broke(now, i, real)
+	case errors.Is(err, errMoved):
+		l.blind = true // renamed between stat and open: look again
+		l.set.wakeAt(l, now)
+	default:
+		l.fail(err)
+	}
+}
+
+// begin makes the file that is at the path the current generation.
+func (l *Log) begin(now time.Time, path string) {
+	f, i, err := l.set.openFile(path)
+	if err != nil {
+		if missing(err) {
+			l.set.wakeAt(l, now)
+			err = nil
+		}
+		l.fail(err)
+		return
+	}
+	p, err := prove(f, i.size)
+	if err != nil {
+		f.Close()
+		if errors.Is(err, errChanged) { // cut while we read
+			l.set.wakeAt(l, now)
+			err = nil
+		}
+		l.fail(err)
+		return
+	}
+	g := &generation{
+		dev: i.dev, ino: i.ino, print: p.print(), grown: now,
+		pub: &Gen{ID: NewGenID(), Path: path, Size: i.size, Modified: i.mtime, Readable: true},
+	}
+	off := l.takeOver(g, f)
+	if l.wanted() {
+		g.held = l.set.holder.add(f, p, func() bool { return l.needs(g) }, now)
+		g.held.release()
+	} else {
+		f.Close()
+	}
+	l.link(g, off)
+	l.cur = g
+	if len(l.copies) > 0 {
+		l.noteSiblings() // nobody's continuation, but not to be taken for news either
+		l.copies = nil
+	}
+	l.fail(nil)
+	l.publish()
+	l.set.generationsChanged()
+}
+
+// link puts g behind the generation that came last.
+func (l *Log) link(g *generation, off int64) {
+	l.lastOrd++
+	g.pub.ord = l.lastOrd
+	last := l.tail
+	l.tail = g
+	if last == nil {
+		return
+	}
+	last.next, last.nextOff = g, off
+	if last.pub.End != nil {
+		last.end()
+		l.oldPub = nil
+	}
+}
+
+// ReadAt reads bytes of one generation and checks them. See [Source].
+func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		h, err := l.Open(pos.Gen)
+		if err != nil {
+			return 0, err
+		}
+		n, err := h.readAt(p, pos.Off)
+		h.Close()
+		if !errors.Is(err, errChanged) {
+			return n, err
+		}
+	}
+}
+
+// Open gives the descriptor of one generation, shared by all who have it open:
+// read it with explicit offsets only. Errors are *Ended, ErrParked, or of the
+// file.
+func (l *Log) Open(id GenID) (*Handle, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for try := 0; ; try++ {
+		g := l.find(id)
+		switch {
+		case g == nil:
+			return nil, &Ended{Gen: id, Reason: Forgotten}
+		case !g.pub.Readable && g.pub.End != nil:
+			return nil, g.pub.End
+		}
+		h, err := l.open(g)
+		if err == nil {
+			return &Handle{log: l, gen: g.pub.ID, held: h}, nil
+		}
+		if try == 1 || !errors.Is(err, errMoved) && !errors.Is(err, errChanged) {
+			return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
+		}
+		l.blind = true
+		l.look()
+	}
+}
+
+// A Handle is an open generation. It must be closed, and not be kept while
+// there is nothing to read.
+type Handle struct {
+	log  *Log
+	gen  GenID
+	held *held
+}
+
+// File returns the shared descriptor.
+func (h *Handle) File() *os.File { return h.held.f }
+
+// Check returns nil if the file still is what it was: whatever was read or sent
+// from it before the call belongs to the generation. It costs an fstat and two
+// small preads.
+func (h *Handle) Check() error {
+	p := h.held.proof.Load()
+	fi, err := h.held.f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() < p.n {
+		err = errChanged
+	} else {
+		err = p.holds(h.held.f)
+	}
+	if errors.Is(err, errChanged) {
+		h.log.Look()
+	}
+	return err
+}
+
+// readAt reads what is known to be there, and checks it.
+func (h *Handle) readAt(p []byte, off int64) (int, error) {
+	known := h.held.proof.Load().n
+	if off >= known {
+		return 0, io.EOF
+	}
+	n, err := h.held.f.ReadAt(p[:min(int64(len(p)), known-off)], off)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	if err := h.Check(); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Close gives the descriptor back.
+func (h *Handle) Close() { h.held.release() }

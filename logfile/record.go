@@ -1,0 +1,347 @@
+package logfile
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A record is what recognises a generation again in another process: a line of
+// the generations file or of a cursor. doc/disk.md describes it.
+type record struct {
+	log     string // the log's path
+	path    string // where the bytes were
+	gen     GenID
+	current bool  // it was at the log's path
+	off     int64 // of a cursor: the position; else equal to print.n
+	dev     uint64
+	ino     uint64
+	mtime   time.Time
+	print   print
+}
+
+const recordFields = 10
+
+func (r record) append(b []byte) []byte {
+	state := "old"
+	if r.current {
+		state = "current"
+	}
+	b = fmt.Appendf(b, "%s %s %d %d %d %d %d ", r.gen, state, r.off, r.print.n, r.dev, r.ino, r.mtime.UnixNano())
+	b = fmt.Appendf(b, "%x %x ", r.print.head, r.print.tail)
+	b = strconv.AppendQuote(b, r.path)
+	b = append(b, ' ')
+	return strconv.AppendQuote(b, r.log)
+}
+
+func parseRecord(line string) (record, error) {
+	bad := func(what string, err error) (record, error) {
+		return record{}, fmt.Errorf("parse record %.60q: %s: %w", line, what, err)
+	}
+	fields := strings.SplitN(line, " ", recordFields)
+	if len(fields) != recordFields {
+		return bad("fields", fmt.Errorf("%d, want %d", len(fields), recordFields))
+	}
+	var r record
+	var err error
+	if r.gen, err = ParseGenID(fields[0]); err != nil {
+		return bad("generation", err)
+	}
+	r.current = fields[1] == "current"
+	var nanos int64
+	for i, v := range map[int]*int64{2: &r.off, 3: &r.print.n, 6: &nanos} {
+		if *v, err = strconv.ParseInt(fields[i], 10, 64); err != nil {
+			return bad("number", err)
+		}
+	}
+	for i, v := range map[int]*uint64{4: &r.dev, 5: &r.ino} {
+		if *v, err = strconv.ParseUint(fields[i], 10, 64); err != nil {
+			return bad("number", err)
+		}
+	}
+	for i, v := range map[int]*[16]byte{7: &r.print.head, 8: &r.print.tail} {
+		if n, err := hex.Decode(v[:], []byte(fields[i])); err != nil || n != len(v) {
+			return bad("hash", errors.New("not 32 hexadecimal digits"))
+		}
+	}
+	if r.off < 0 || r.print.n < 0 {
+		return bad("number", errors.New("below zero"))
+	}
+	r.mtime = time.Unix(0, nanos)
+	return r, r.parseNames(fields[9])
+}
+
+func (r *record) parseNames(s string) error {
+	quoted, err := strconv.QuotedPrefix(s)
+	if err == nil {
+		r.path, err = strconv.Unquote(quoted)
+	}
+	if err == nil {
+		r.log, err = strconv.Unquote(strings.TrimPrefix(s[len(quoted):], " "))
+	}
+	if err != nil {
+		return fmt.Errorf("parse record: name %.60q: %w", s, err)
+	}
+	return nil
+}
+
+// record returns what recognises g again.
+func (l *Log) record(g *generation) record {
+	r := record{
+		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, off: g.pub.Size,
+		dev: g.dev, ino: g.ino, mtime: g.pub.Modified, print: g.print,
+	}
+	if g.held != nil {
+		r.print = g.held.proof.Load().print()
+	}
+	return r
+}
+
+// restore begins with what is known from an earlier process.
+func (l *Log) restore(recs []record) {
+	if len(recs) == 0 {
+		return
+	}
+	l.blind = true
+	for _, r := range recs {
+		g := &generation{
+			dev: r.dev, ino: r.ino, print: r.print, turned: r.mtime, reason: Rotated,
+			pub: &Gen{ID: r.gen, Path: r.path, Size: r.print.n, Modified: r.mtime, Readable: true},
+		}
+		l.cursorOnly = l.cursorOnly || r.off != r.print.n || r.mtime.IsZero()
+		l.link(g, 0)
+		if r.current {
+			g.turned = time.Time{}
+			l.cur = g
+			continue
+		}
+		l.old = append(l.old, g)
+		l.set.realias(l, "", g.pub.Path)
+	}
+}
+
+// generationsFile is a cache: lost, new ids are given.
+const (
+	generationsFile   = "generations"
+	generationsHeader = "fairlead generations 1"
+)
+
+// loadGenerations reads the state, by log. What cannot be read is left out: the
+// files themselves are the truth.
+func (s *Set) loadGenerations() map[string][]record {
+	known := make(map[string][]record)
+	if s.State == "" {
+		return known
+	}
+	b, err := os.ReadFile(filepath.Join(s.State, generationsFile))
+	if err != nil {
+		return known
+	}
+	for i, line := range strings.Split(string(b), "\n") {
+		if i == 0 && line != generationsHeader {
+			return known
+		}
+		if r, err := parseRecord(line); i > 0 && err == nil {
+			known[r.log] = append(known[r.log], r)
+		}
+	}
+	return known
+}
+
+// generationsChanged has the generations file written soon.
+func (s *Set) generationsChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsaved = true
+}
+
+// saveIfDue writes the generations file if there are new generations, but not
+// so often that it becomes work; sizes alone are written when the Set ends.
+func (s *Set) saveIfDue(now time.Time) {
+	s.mu.Lock()
+	pause := s.Active + time.Duration(len(s.order))*time.Millisecond
+	due := s.unsaved && now.Sub(s.lastSave) >= pause
+	s.mu.Unlock()
+	if due {
+		s.saveGenerations() // fails again at the end, where it is returned
+	}
+}
+
+// saveGenerations writes the generations of our logs, and keeps those that
+// other processes wrote of theirs.
+func (s *Set) saveGenerations() error {
+	s.mu.Lock()
+	s.unsaved, s.lastSave = false, time.Now()
+	logs := slices.Clone(s.order)
+	s.mu.Unlock()
+	if s.State == "" {
+		return nil
+	}
+	b := []byte(generationsHeader + "\n")
+	for _, l := range logs {
+		b = l.appendRecords(b)
+	}
+	unlock, err := lockFile(filepath.Join(s.State, generationsFile+".lock"))
+	if err != nil {
+		return fmt.Errorf("save generations: %w", err)
+	}
+	defer unlock()
+	b = s.appendForeign(b)
+	old, err := os.ReadFile(filepath.Join(s.State, generationsFile))
+	if err == nil && bytes.Equal(old, b) {
+		return nil
+	}
+	if err := replaceFile(filepath.Join(s.State, generationsFile), b); err != nil {
+		return fmt.Errorf("save generations: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) appendRecords(b []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.old {
+		if g.pub.Readable && g.pub.Path != "" {
+			b = append(l.record(g).append(b), '\n')
+		}
+	}
+	if l.cur != nil {
+		b = append(l.record(l.cur).append(b), '\n')
+	}
+	return b
+}
+
+// appendForeign keeps the records of logs that are not ours, as long as their
+// files exist.
+func (s *Set) appendForeign(b []byte) []byte {
+	known := s.loadGenerations()
+	paths := make([]string, 0, len(known))
+	for path := range known {
+		if s.log(path) == nil {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		for _, r := range known[path] {
+			if _, err := os.Lstat(r.path); err == nil {
+				b = append(r.append(b), '\n')
+			}
+		}
+	}
+	return b
+}
+
+// A Mark is a position together with what recognises its generation again. It
+// outlives the loss of all other state.
+type Mark struct {
+	Path string // the log's
+	Pos  Pos
+	rec  record
+}
+
+// Mark returns a position of this log as a Mark. The position is one whose
+// bytes were read: its generation is known and its offset not beyond the end.
+func (l *Log) Mark(pos Pos) (Mark, error) {
+	h, err := l.Open(pos.Gen)
+	if err != nil {
+		return Mark{}, fmt.Errorf("mark %s: %w", l.name, err)
+	}
+	defer h.Close()
+	p, err := prove(h.held.f, min(pos.Off, h.held.proof.Load().n))
+	if err == nil {
+		err = h.Check()
+	}
+	if err != nil {
+		return Mark{}, fmt.Errorf("mark %s: %w", l.name, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.find(pos.Gen)
+	if g == nil {
+		return Mark{}, &Ended{Gen: pos.Gen, Reason: Forgotten}
+	}
+	m := Mark{Path: l.name, Pos: pos, rec: l.record(g)}
+	m.rec.print, m.rec.off, m.rec.mtime = p.print(), pos.Off, time.Time{}
+	return m, nil
+}
+
+// MarshalText returns the mark as one line.
+func (m Mark) MarshalText() ([]byte, error) { return m.rec.append(nil), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Mark) UnmarshalText(b []byte) error {
+	r, err := parseRecord(string(b))
+	if err != nil {
+		return err
+	}
+	*m = Mark{Path: r.log, Pos: Pos{r.gen, r.off}, rec: r}
+	return nil
+}
+
+// adoptMark adds a cursor's generation to those the state knows, under the id
+// that the cursor has for it.
+func adoptMark(recs []record, m Mark) []record {
+	for i := range recs {
+		if recs[i].gen == m.Pos.Gen {
+			return recs
+		}
+	}
+	for i := range recs {
+		r := &recs[i]
+		if r.ino == m.rec.ino && r.dev == m.rec.dev && r.print.n >= m.rec.print.n && r.print.head == m.rec.print.head {
+			r.gen = m.Pos.Gen // the state was lost, and the file given another id meanwhile
+			return recs
+		}
+	}
+	rec := m.rec
+	rec.current = len(recs) == 0
+	return append([]record{rec}, recs...)
+}
+
+// A Cursor keeps marks in a file, which is replaced whole and durably.
+type Cursor struct{ Path string }
+
+const cursorHeader = "fairlead cursor 1"
+
+// Load returns the marks. Without a file there are none, and no error.
+func (c Cursor) Load() ([]Mark, error) {
+	b, err := os.ReadFile(c.Path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load cursor: %w", err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+	if lines[0] != cursorHeader {
+		return nil, fmt.Errorf("load cursor %s: not a cursor file: delete it, or name another", c.Path)
+	}
+	marks := make([]Mark, len(lines)-1)
+	for i, line := range lines[1:] {
+		if err := marks[i].UnmarshalText([]byte(line)); err != nil {
+			return nil, fmt.Errorf("load cursor %s: line %d: %w", c.Path, i+2, err)
+		}
+	}
+	return marks, nil
+}
+
+// Save replaces the file. When it returns, the marks survive a power cut.
+func (c Cursor) Save(marks []Mark) error {
+	b := []byte(cursorHeader + "\n")
+	for _, m := range marks {
+		b = append(m.rec.append(b), '\n')
+	}
+	if err := replaceFile(c.Path, b); err != nil {
+		return fmt.Errorf("save cursor: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,441 @@
+package logfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"fairlead/internal/inotify"
+)
+
+// A Set finds the files that its targets name, watches them, and gives out the
+// ids of their generations. There is one per process. Its fields are set before
+// its first use; a zero field means the default named.
+type Set struct {
+	State string   // directory of the generations file; empty: ids do not outlive the process
+	Skip  []string // directories in which nothing is found: our own state, store and log
+
+	Quiet  time.Duration // how long a rotated file is quiet before the next generation begins: 2 s
+	Late   time.Duration // how long a rotated file is watched for late bytes: 24 h
+	Sweep  time.Duration // how often everything is looked at, events or not: 30 s
+	Active time.Duration // the same for what changed within a minute or has no events: 1 s
+	Hold   time.Duration // how long an unused descriptor stays open: 1 min
+
+	MaxOpen  int           // unused descriptors held: a quarter of the limit, at most 512
+	PinBytes int64         // what deleted files may keep on disk for readers that are behind: 4 GiB
+	PinFor   time.Duration // and for how long: 1 h
+
+	ParkAfter int           // this many breaks of content within ParkFor park a file: 3; below zero: never
+	ParkFor   time.Duration // 10 min
+
+	NoEvents bool             // poll only
+	Now      func() time.Time // the clock for comparisons with file times; nil: time.Now
+
+	init    sync.Once
+	watcher *inotify.Watcher
+	holder  *holder
+	stats   counters
+	due     dueList
+	active  activeLogs
+
+	mu       sync.Mutex // guards what follows; taken after a Log's, never before it
+	err      error      // why there are no events
+	targets  []*target
+	logs     map[string]*Log
+	order    []*Log // as they joined
+	dirs     map[string]*dir
+	byWatch  map[int32]*dir
+	known    map[string][]record // from the state and from cursors, until their log joins
+	came     map[string]*generation // by new path: what one log lost to another in this round
+	listed   []*dir                 // whose names are known in this round
+	joined   chan struct{}
+	unsaved  bool
+	lastSave time.Time
+
+	rounds sync.Mutex // one round of looks at a time; taken before all others
+	events []inotify.Event
+}
+
+// A dir is a directory that matters: something in it is, or may come to be, a
+// log.
+type dir struct {
+	path   string
+	watch  int32
+	polled bool              // no events, or none that can be trusted
+	logs   map[string]*Log   // by base name
+	alias  map[string][]*Log // other names under which generations of a log are
+	names  []string          // sorted; kept for one round of looks only
+}
+
+func (s *Set) setup() {
+	s.init.Do(func() {
+		orElse(&s.Quiet, 2*time.Second)
+		orElse(&s.Late, 24*time.Hour)
+		orElse(&s.Sweep, 30*time.Second)
+		orElse(&s.Active, time.Second)
+		orElse(&s.Hold, time.Minute)
+		orElse(&s.PinFor, time.Hour)
+		orElse(&s.PinBytes, 4<<30)
+		orElse(&s.MaxOpen, max(1, min(512, descriptorLimit()/4)))
+		orElse(&s.ParkAfter, 3)
+		orElse(&s.ParkFor, 10*time.Minute)
+		s.holder = newHolder(s.MaxOpen)
+		s.logs = make(map[string]*Log)
+		s.dirs = make(map[string]*dir)
+		s.byWatch = make(map[int32]*dir)
+		s.came = make(map[string]*generation)
+		s.joined = make(chan struct{})
+		s.due.kick = make(chan struct{}, 1)
+		if s.State != "" {
+			s.Skip = append(slices.Clone(s.Skip), s.State)
+		}
+		s.known = s.loadGenerations()
+		if !s.NoEvents {
+			s.watcher, s.err = inotify.New()
+		}
+	})
+}
+
+func orElse[T int | int64 | time.Duration](v *T, other T) {
+	if *v == 0 {
+		*v = other
+	}
+}
+
+func (s *Set) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// Adopt makes known what a Cursor remembered. It comes before Add.
+func (s *Set) Adopt(marks ...Mark) {
+	s.setup()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range marks {
+		s.known[m.Path] = adoptMark(s.known[m.Path], m)
+	}
+}
+
+// Add makes a target part of the set: a file, which need not exist yet, a glob,
+// or a directory with all below it. It looks at once: when it returns, the logs
+// that are there have joined. An error names the reason and the cure.
+func (s *Set) Add(spec string) error {
+	s.setup()
+	t, err := newTarget(spec)
+	if err != nil {
+		return err
+	}
+	s.rounds.Lock()
+	defer s.rounds.Unlock()
+	s.mu.Lock()
+	s.targets = append(s.targets, t)
+	s.mu.Unlock()
+	if t.kind == fileTarget {
+		s.watchDir(filepath.Dir(t.base))
+		s.join(t.base)
+		return nil
+	}
+	err = s.scan(t.base)
+	for path := range s.remembered() {
+		if dir := filepath.Dir(path); t.covers(dir) && t.kindOf(path).yes {
+			s.watchDir(dir)
+			s.join(path) // rotated away while we were down; its writer may come back
+		}
+	}
+	s.endRound()
+	if err != nil && !missing(err) {
+		return fmt.Errorf("read directory %s: %w", t.base, err)
+	}
+	return nil
+}
+
+func (t *target) kindOf(path string) verdict {
+	v, _ := t.judgeName(path)
+	return v
+}
+
+func (s *Set) remembered() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	paths := make(map[string]bool, len(s.known))
+	for path, recs := range s.known {
+		if slices.ContainsFunc(recs, func(r record) bool { return r.current }) {
+			paths[path] = true
+		}
+	}
+	return paths
+}
+
+// scan looks through a directory for the logs of all targets. It watches before
+// it lists, so that nothing falls between the two.
+func (s *Set) scan(path string) error {
+	if s.skipped(path) {
+		return nil
+	}
+	s.watchDir(path)
+	entries, err := readDir(path)
+	if err != nil {
+		return err
+	}
+	targets := s.targetsIn(path)
+	var names []string // sorted on first need
+	beside := func(name string) bool {
+		if names == nil {
+			for _, e := range entries {
+				names = append(names, e.Name())
+			}
+			slices.Sort(names)
+		}
+		_, found := slices.BinarySearch(names, name)
+		return found || s.isLog(filepath.Join(path, name))
+	}
+	for _, e := range entries {
+		full := filepath.Join(path, e.Name())
+		if e.IsDir() {
+			if s.leadsOn(full) {
+				s.scan(full) // what cannot be read below is shown by Why
+			}
+			continue
+		}
+		for _, t := range targets {
+			if t.judge(full, e.Type(), beside).yes {
+				s.join(full)
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// readDir lists without sorting: directories of 20,000 files are common.
+func readDir(path string) ([]fs.DirEntry, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+func (s *Set) skipped(path string) bool {
+	return slices.ContainsFunc(s.Skip, func(dir string) bool { return within(path, dir) })
+}
+
+func (s *Set) targetsIn(dir string) (ts []*target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.targets {
+		if t.covers(dir) {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// leadsOn says whether a directory has to be looked through.
+func (s *Set) leadsOn(dir string) bool {
+	return slices.ContainsFunc(s.targetsIn(dir), func(t *target) bool { return t.kind != fileTarget })
+}
+
+func (s *Set) isLog(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logs[path] != nil || slices.ContainsFunc(s.known[path], func(r record) bool { return r.current })
+}
+
+// join makes path a log.
+func (s *Set) join(path string) {
+	s.mu.Lock()
+	if s.logs[path] != nil || s.skippedLocked(path) {
+		s.mu.Unlock()
+		return
+	}
+	l := &Log{set: s, name: path}
+	recs := s.known[path]
+	delete(s.known, path)
+	s.logs[path] = l
+	s.order = append(s.order, l)
+	dir, base := filepath.Split(path)
+	s.dirOf(dir).logs[base] = l
+	close(s.joined)
+	s.joined = make(chan struct{})
+	s.mu.Unlock()
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.restore(recs); len(recs) == 0 {
+		l.noteSiblings()
+	}
+	l.look()
+}
+
+func (s *Set) skippedLocked(path string) bool { return s.skipped(filepath.Dir(path)) }
+
+// dirOf returns the entry for a directory, made if need be. s.mu is held.
+func (s *Set) dirOf(path string) *dir {
+	path = filepath.Clean(path)
+	d := s.dirs[path]
+	if d == nil {
+		d = &dir{path: path, watch: -1, polled: true, logs: make(map[string]*Log), alias: make(map[string][]*Log)}
+		s.dirs[path] = d
+	}
+	return d
+}
+
+// watchDir asks for events of a directory; if it does not exist yet, of the
+// nearest one above it that does.
+func (s *Set) watchDir(path string) {
+	path = filepath.Clean(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		d := s.dirOf(path)
+		if d.watch >= 0 || s.watch(d) == nil || filepath.Dir(path) == path {
+			return
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// watch returns an error only if the directory does not exist.
+func (s *Set) watch(d *dir) error {
+	if _, err := os.Stat(d.path); err != nil {
+		return err
+	}
+	if s.watcher == nil {
+		return nil
+	}
+	wd, err := s.watcher.Add(d.path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.err = err
+		return nil
+	}
+	if other := s.byWatch[wd]; other != nil && other != d {
+		return nil // another name of a directory that is watched: polled
+	}
+	d.watch, d.polled = wd, !eventsTrusted(d.path)
+	s.byWatch[wd] = d
+	return nil
+}
+
+// watchParent watches the directory a file is in.
+func (s *Set) watchParent(path string) {
+	if path != "" {
+		s.watchDir(filepath.Dir(path))
+	}
+}
+
+// realias notes that a generation of l moved from one path to another; either
+// may be empty.
+func (s *Set) realias(l *Log, from, to string) {
+	if from == to {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from != "" && from != l.name {
+		dir, base := filepath.Split(from)
+		d := s.dirOf(dir)
+		d.alias[base] = slices.DeleteFunc(d.alias[base], func(x *Log) bool { return x == l })
+		if len(d.alias[base]) == 0 {
+			delete(d.alias, base)
+		}
+	}
+	if to != "" && to != l.name {
+		dir, base := filepath.Split(to)
+		d := s.dirOf(dir)
+		if !slices.Contains(d.alias[base], l) {
+			d.alias[base] = append(d.alias[base], l)
+		}
+	}
+}
+
+// names returns the names in dir that begin with, and are longer than, prefix.
+// The listing serves one round of looks; locate and adopt of a log that
+// was renamed meanwhile come round again.
+func (s *Set) names(path, prefix string) []string {
+	path = filepath.Clean(path)
+	s.mu.Lock()
+	d := s.dirOf(path)
+	names := d.names
+	s.mu.Unlock()
+	if names == nil {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil
+		}
+		names, _ = f.Readdirnames(-1)
+		f.Close()
+		slices.Sort(names)
+		s.mu.Lock()
+		d.names = names
+		s.listed = append(s.listed, d)
+		s.mu.Unlock()
+	}
+	i, _ := slices.BinarySearch(names, prefix)
+	j := i
+	for j < len(names) && strings.HasPrefix(names[j], prefix) {
+		j++
+	}
+	return slices.DeleteFunc(slices.Clone(names[i:j]), func(n string) bool { return n == prefix })
+}
+
+// relist has the directory of path listed anew.
+func (s *Set) relist(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirOf(filepath.Dir(path)).names = nil
+}
+
+// openFile opens a regular file for reading. If the process is out of
+// descriptors, it closes files that are not in use and tries again.
+func (s *Set) openFile(path string) (*os.File, info, error) {
+	f, err := openLog(path)
+	if outOfDescriptors(err) {
+		s.holder.evict()
+		f, err = openLog(path)
+	}
+	if err != nil {
+		return nil, info{}, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = notRegular(path, fi.Mode())
+	}
+	if err != nil {
+		f.Close()
+		return nil, info{}, err
+	}
+	return f, infoOf(fi), nil
+}
+
+// Run watches until ctx ends, then keeps the generations for the next time and
+// closes all descriptors that are not in use.
+func (s *Set) Run(ctx context.Context) error {
+	s.setup()
+	var wg sync.WaitGroup
+	if s.watcher != nil {
+		wg.Go(s.readEvents)
+	}
+	s.sweepUntil(ctx)
+	if s.watcher != nil {
+		s.watcher.Close()
+	}
+	wg.Wait()
+	err := s.saveGenerations()
+	s.holder.closeAll()
+	return err
+}

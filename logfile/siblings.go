@@ -1,0 +1,242 @@
+package logfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rotated names: NAME.1, NAME-20261120, NAME.2026-11-20_13, NAME.old, each also
+// compressed. NAME is what stands before.
+var rotatedName = regexp.MustCompile(`^(.+?)(?:\.\d{1,5}|[-._]\d{4}-?\d{2}-?\d{2}[-._T:0-9]*|-\d{9,11}|\.old)(?:\.(?:gz|zst|xz|bz2|Z|lz4))?$`)
+
+var compressedName = regexp.MustCompile(`\.(?:gz|zst|xz|bz2|Z|lz4|zip)$`)
+
+// rotatedOf returns the name whose older generation a file called name would
+// be, or "".
+func rotatedOf(name string) string {
+	m := rotatedName.FindStringSubmatch(name)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+// rotatedBases returns every name that name could be an older generation of:
+// app.log.2026-11-20.1 is one of app.log.2026-11-20 and of app.log.
+func rotatedBases(name string) (bases []string) {
+	for base := rotatedOf(name); base != ""; base = rotatedOf(base) {
+		bases = append(bases, base)
+	}
+	return bases
+}
+
+// A sibling is a file beside a log whose name says that it is an older
+// generation of it.
+type sibling struct {
+	path string
+	info
+}
+
+// siblings lists what is beside the log now, compressed files aside.
+func (l *Log) siblings() (found []sibling) {
+	for _, at := range []string{l.name, l.real} {
+		if at == "" {
+			continue
+		}
+		dir, base := filepath.Split(at)
+		for _, name := range l.set.names(dir, base) {
+			if compressedName.MatchString(name) || !slices.Contains(rotatedBases(name), base) {
+				continue
+			}
+			if i, err := lstat(dir + name); err == nil && i.mode.IsRegular() {
+				found = append(found, sibling{dir + name, i})
+			}
+		}
+	}
+	slices.SortFunc(found, older)
+	return found
+}
+
+// older orders siblings as they were written. Where the times are equal, the
+// higher number is the older file, as logrotate counts.
+func older(a, b sibling) int {
+	if c := a.mtime.Compare(b.mtime); c != 0 {
+		return c
+	}
+	na, errA := strconv.Atoi(strings.TrimPrefix(filepath.Ext(a.path), "."))
+	nb, errB := strconv.Atoi(strings.TrimPrefix(filepath.Ext(b.path), "."))
+	if errA == nil && errB == nil && na != nb {
+		return nb - na
+	}
+	return strings.Compare(a.path, b.path)
+}
+
+// locate finds where g is now, by its inode. Its content is confirmed when it
+// is opened.
+func (l *Log) locate(g *generation) bool {
+	try := func(path string) bool {
+		i, err := lstat(path)
+		if path == "" || path == l.name || err != nil || !i.sameFile(g.dev, g.ino) {
+			return false
+		}
+		if path != g.pub.Path {
+			l.relocate(g, path, time.Now())
+		}
+		return true
+	}
+	if try(g.pub.Path) {
+		return true
+	}
+	if g.isOpen() {
+		// The kernel knows, wherever it went; a deleted file's name does not exist.
+		return try(nameOf(g.held.f))
+	}
+	for _, s := range l.siblings() {
+		if s.sameFile(g.dev, g.ino) && try(s.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt finds the copy from which a generation that was cut, or whose file is
+// gone, can be read on: exactly one sibling that begins with all we had proven.
+// The inode cannot agree, so at least tailMax bytes must.
+func (l *Log) adopt(g *generation) bool {
+	pr := g.print
+	if g.held != nil {
+		pr = g.held.proof.Load().print()
+	}
+	if pr.n < tailMax {
+		return false
+	}
+	var found []sibling
+	var f *os.File
+	for _, s := range l.siblings() {
+		if s.size < pr.n || s.ino == g.ino || l.known(s) {
+			continue
+		}
+		c, _, err := l.set.openFile(s.path)
+		if err != nil {
+			continue
+		}
+		if _, err := pr.matches(c); err != nil {
+			c.Close()
+			continue
+		}
+		if f != nil {
+			f.Close()
+		}
+		f, found = c, append(found, s)
+	}
+	if f == nil {
+		return false
+	}
+	defer f.Close()
+	if len(found) != 1 {
+		return false
+	}
+	return l.readOnFrom(g, found[0], f)
+}
+
+// readOnFrom makes the sibling s, open as f, the place where g's bytes are.
+func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
+	p, err := prove(f, s.size)
+	if err != nil {
+		return false
+	}
+	g.forgetHeld()
+	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
+	l.relocate(g, s.path, time.Now())
+	g.update(func(pub *Gen) { pub.Size, pub.Modified = s.size, s.mtime })
+	if !l.needs(g) {
+		return true
+	}
+	// Open it now: it may be compressed and deleted at any moment.
+	if h, err := l.open(g); err == nil {
+		h.release()
+	}
+	return true
+}
+
+// known says that the sibling is a generation we have an id for.
+func (l *Log) known(s sibling) bool {
+	return slices.ContainsFunc(l.old, func(g *generation) bool {
+		return g.pub.Readable && g.ino == s.ino && g.pub.Size <= s.size
+	})
+}
+
+// unknownSiblings returns, oldest first, the generations that came and were
+// rotated away while nobody looked: siblings without an id that did not appear
+// by copying.
+func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
+	last := sibling{path: g.pub.Path, info: info{mtime: g.pub.Modified}}
+	for _, s := range l.siblings() {
+		if l.known(s) || slices.Contains(l.copies, s.path) || s.ino == g.ino {
+			continue
+		}
+		// From a cursor alone we know g, but not which siblings were there before it.
+		if l.cursorOnly && older(s, last) < 0 {
+			continue
+		}
+		mids = append(mids, newOld(s))
+	}
+	return l.identify(mids)
+}
+
+func newOld(s sibling) *generation {
+	return &generation{turned: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
+}
+
+// findOld checks where the old generations are, and that they are what they
+// were, after events may have been missed.
+func (l *Log) findOld() {
+	for _, g := range l.old {
+		if g.pub.Path == "" {
+			continue
+		}
+		err := error(errMoved)
+		if l.locate(g) || l.sameInode(g) {
+			err = l.confirmClosed(g)
+		}
+		switch {
+		case !errors.Is(err, errMoved) && !errors.Is(err, errChanged):
+		case g.isOpen():
+			l.relocate(g, "", time.Now())
+		default:
+			g.gone()
+			l.changedNow(g)
+		}
+	}
+}
+
+// sameInode allows for another device number, as after a reboot; the content
+// decides.
+func (l *Log) sameInode(g *generation) bool {
+	i, err := lstat(g.pub.Path)
+	return err == nil && i.ino == g.ino
+}
+
+// noteSiblings gives ids to the siblings that are nobody's continuation: those
+// that were there before us, and copies of unclear origin. They can be asked
+// for by id; no reader is sent them unasked.
+func (l *Log) noteSiblings() {
+	var gs []*generation
+	for _, s := range l.siblings() {
+		if !l.known(s) && (l.cur == nil || l.cur.ino != s.ino) {
+			gs = append(gs, newOld(s))
+		}
+	}
+	gs = l.identify(gs)
+	for _, g := range gs {
+		l.set.realias(l, "", g.pub.Path)
+	}
+	l.old = append(gs, l.old...)
+	l.oldPub = nil
+}

@@ -1,0 +1,66 @@
+package logfile
+
+import (
+	"context"
+	"time"
+)
+
+// A Source is a log wherever it lives: a [Log] of this machine, a [Writer] of
+// this process, or a file of another machine. Its conformance suite is in
+// logfile/logfiletest.
+type Source interface {
+	// Name returns the absolute path, or NODE:PATH for another machine's.
+	Name() string
+
+	// Stat returns what is known now. It is immutable and may be kept.
+	Stat() Stat
+
+	// ReadAt reads bytes of one generation. It returns at least one byte, or
+	// io.EOF if there is none yet at pos, or an *Ended if there never will be,
+	// or another error (the file cannot be read now; try again later). The
+	// bytes were checked, after they were read, to belong to that generation.
+	ReadAt(ctx context.Context, p []byte, pos Pos) (n int, err error)
+
+	// Wait returns nil once the Stat's Seq is no longer seq.
+	Wait(ctx context.Context, seq uint64) error
+}
+
+// A Stat is what is known of a log at one moment. Neither it nor what it points
+// to ever changes.
+type Stat struct {
+	Seq     uint64 // differs whenever anything below differs
+	Current *Gen   // the generation that is at the log's path; nil if there is none
+	Old     []*Gen // earlier generations that are still known, oldest first
+	Err     error  // why the file cannot be read at the moment; nil if it can
+}
+
+// Find returns the generation, or nil if it is not known (any more).
+func (s Stat) Find(id GenID) *Gen {
+	if s.Current != nil && s.Current.ID == id {
+		return s.Current
+	}
+	for i := len(s.Old) - 1; i >= 0; i-- {
+		if s.Old[i].ID == id {
+			return s.Old[i]
+		}
+	}
+	return nil
+}
+
+// A Gen is what is known of one generation at one moment.
+type Gen struct {
+	ID       GenID
+	Path     string    // where its bytes are now; empty once it is gone from every directory
+	Size     int64     // bytes known to belong to it
+	Modified time.Time // of the file, as last seen
+	Late     int64     // bytes that came after the next generation had begun
+	Final    bool      // no byte will be added any more
+	Readable bool      // its bytes can still be read
+
+	// End is nil as long as readers should wait at Size. It is set when the
+	// next generation begins, which is Set.Quiet after the last byte.
+	// Its Lost is empty: what a reader lost depends on the reader.
+	End *Ended
+
+	ord int64 // place in its Log's order; 0 for other sources
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package logfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+func (i *info) fillSys(fi fs.FileInfo) {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		i.dev, i.ino, i.links = uint64(st.Dev), uint64(st.Ino), uint64(st.Nlink)
+	}
+}
+
+func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
+func isLoop(err error) bool { return errors.Is(err, syscall.ELOOP) }
+
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// openLog opens without waiting: a FIFO put at the path must not hang us.
+func openLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+}
+
+// nameOf returns the name an open file has now, or "" where the system does
+// not tell. A deleted file's name ends in " (deleted)", so it is not found.
+func nameOf(f *os.File) string {
+	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// descriptorLimit is how many descriptors the process may have.
+func descriptorLimit() int {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return 1024
+	}
+	return int(min(uint64(r.Cur), 1<<20))
+}
