@@ -23,11 +23,49 @@ func (s *Set) catchUp(do func()) {
 	s.rounds.Lock()
 	defer s.rounds.Unlock()
 	if s.watcher != nil {
-		if s.events = s.watcher.Poll(s.events[:0]); len(s.events) > 0 {
-			s.follow(s.events)
-		}
+		s.follow()
 	}
 	do()
+}
+
+// lookNow looks at a log in a round of its own.
+func (s *Set) lookNow(l *Log) {
+	s.catchUp(func() {
+		s.lookAll([]*Log{l}, s.isPolled(l.name))
+		s.endRound()
+	})
+}
+
+// isPolled says that a file is in a directory without events, or with such that
+// cannot be trusted.
+func (s *Set) isPolled(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dirOf(filepath.Dir(path)).polled
+}
+
+// maxPolls bounds how long a storm of renames can keep us from looking.
+const maxPolls = 100
+
+// follow takes the events there are. Names are resolved to files only once no
+// more renames come: what was app.log.1 when an event was queued may be
+// app.log.2 by now.
+func (s *Set) follow() {
+	r := &round{set: s, trails: make(map[*Log]trails)}
+	for range maxPolls {
+		if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
+			break
+		}
+		s.mu.Lock()
+		for _, e := range s.events {
+			r.add(e)
+		}
+		s.mu.Unlock()
+		for _, ts := range r.trails {
+			ts.resolve()
+		}
+	}
+	r.finish()
 }
 
 // A round collects what a batch of events hints at, so that each log is looked
@@ -35,7 +73,7 @@ func (s *Set) catchUp(do func()) {
 type round struct {
 	set      *Set
 	order    []*Log // to be looked at, in this order
-	moves    map[*Log][]move
+	trails   map[*Log]trails
 	modified map[*Log]map[string]bool // by path of the alias; empty: the log's own
 	files    []string                 // that appeared
 	dirs     []string                 // that appeared
@@ -50,12 +88,9 @@ type half struct {
 	isDir  bool
 }
 
-func (s *Set) follow(evs []inotify.Event) {
-	r := &round{set: s, moves: make(map[*Log][]move)}
+func (r *round) finish() {
+	s := r.set
 	s.mu.Lock()
-	for _, e := range evs {
-		r.add(e)
-	}
 	r.flush()
 	s.mu.Unlock()
 	if r.missed {
@@ -63,14 +98,15 @@ func (s *Set) follow(evs []inotify.Event) {
 		s.rescan()
 		return
 	}
+	// Renames first: what was written is in the file that has the name now.
+	if len(r.order)+len(r.files)+len(r.dirs) > 0 {
+		r.look()
+	}
 	for l, paths := range r.modified {
 		s.active.touch(l)
 		for path := range paths {
 			l.modifiedAt(path)
 		}
-	}
-	if len(r.order)+len(r.files)+len(r.dirs) > 0 {
-		r.look()
 	}
 }
 
@@ -85,14 +121,14 @@ func (r *round) look() {
 			return
 		}
 		done[l] = true
-		for _, m := range r.moves[l] {
-			if m.to == l.name {
-				visit(s.log(m.from))
+		for _, t := range r.trails[l] {
+			if t.path == l.name {
+				visit(s.log(t.from))
 			}
 		}
 		s.active.touch(l)
 		l.mu.Lock()
-		l.moves = append(l.moves, r.moves[l]...)
+		l.trails = r.trails[l]
 		l.look()
 		l.settle(time.Now())
 		l.mu.Unlock()
@@ -194,7 +230,6 @@ func (r *round) moved(from, to string, isDir bool) {
 		r.movedDir(from, to)
 		return
 	}
-	m := move{from, to}
 	var logs []*Log
 	for _, path := range []string{from, to} {
 		logs = append(logs, r.logsAt(path)...)
@@ -205,11 +240,10 @@ func (r *round) moved(from, to string, isDir bool) {
 			r.files = append(r.files, to)
 		}
 	}
-	for _, l := range logs {
-		if !slices.Contains(r.moves[l], m) {
-			r.moves[l] = append(r.moves[l], m)
-		}
-		r.lookLog(l)
+	slices.SortFunc(logs, func(a, b *Log) int { return strings.Compare(a.name, b.name) })
+	for _, l := range slices.Compact(logs) {
+		r.trails[l] = r.trails[l].add(from, to, l.name)
+		r.hintLog(l)
 	}
 }
 
@@ -225,6 +259,11 @@ func (r *round) logsAt(path string) (logs []*Log) {
 	if d := r.set.dirs[filepath.Clean(dir)]; d != nil {
 		logs = append(logs, d.alias[base]...)
 	}
+	for l, ts := range r.trails {
+		if ts.at(path) >= 0 {
+			logs = append(logs, l) // a name it has had since the round began
+		}
+	}
 	return logs
 }
 
@@ -239,11 +278,11 @@ func (r *round) ownersOf(path string) (logs []*Log) {
 
 func (r *round) hint(path string) {
 	for _, l := range r.logsAt(path) {
-		r.lookLog(l)
+		r.hintLog(l)
 	}
 }
 
-func (r *round) lookLog(l *Log) {
+func (r *round) hintLog(l *Log) {
 	if !slices.Contains(r.order, l) {
 		r.order = append(r.order, l)
 	}
@@ -265,9 +304,9 @@ func (r *round) movedDir(from, to string) {
 				continue
 			}
 			if to != "" {
-				r.moves[l] = append(r.moves[l], move{path, filepath.Join(to, rest)})
+				r.trails[l] = r.trails[l].add(path, filepath.Join(to, rest), l.name)
 			}
-			r.lookLog(l)
+			r.hintLog(l)
 		}
 		r.set.unwatch(from)
 	}

@@ -16,7 +16,7 @@ type Follower struct {
 	on  *interest // what the Log keeps readable for us; nil for other sources
 
 	pos  Pos   // a zero Gen: waiting for the generation after left
-	left GenID // the one we came to the end of last
+	left Pos   // the end of the one we were in last
 	late []Pos // where we stand in those that may still grow
 	span *Pos  // what Next returned last: &pos, or one of late
 }
@@ -27,15 +27,19 @@ type interest struct {
 	ord, off atomic.Int64
 }
 
-// Follow returns a follower of src that begins at from. As long as it is not
+// Follow returns a follower of src that begins at from. late is what Late
+// returned, of a follower that goes on in another process. As long as it is not
 // closed, a Log keeps readable what the follower has not read, within the Set's
 // limits.
-func Follow(src Source, from From) *Follower {
-	f := &Follower{src: src}
+func Follow(src Source, from From, late ...Pos) *Follower {
+	f := &Follower{src: src, late: slices.Clone(late)}
 	if l, ok := src.(*Log); ok {
 		f.on = l.register()
 	}
 	f.begin(from, src.Stat())
+	if f.on != nil {
+		src.(*Log).hold()
+	}
 	return f
 }
 
@@ -93,21 +97,32 @@ func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
 func (f *Follower) begin(from From, st Stat) {
 	f.pos = from.Resolve(st)
 	if f.pos.Gen.IsZero() && len(st.Old) > 0 {
-		f.left = st.Old[len(st.Old)-1].ID
+		last := st.Old[len(st.Old)-1]
+		f.left = Pos{last.ID, last.Size}
 	}
 	f.tell(st)
 }
 
 // goOn moves to the generation after the one that was left.
 func (f *Follower) goOn(st Stat) bool {
-	next := after(st, f.left)
+	next := after(st, f.left.Gen)
 	if next.Gen.IsZero() {
 		return false
 	}
 	next.Off += f.pos.Off
-	f.pos = next
+	f.enter(next)
 	f.tell(st)
 	return true
+}
+
+// enter moves to another generation. One that was left before, and is at the
+// log's path again, goes on where it was left.
+func (f *Follower) enter(next Pos) {
+	f.pos, f.span = next, nil
+	if i := f.lateIndex(next.Gen); i >= 0 {
+		f.pos = f.late[i]
+		f.late = slices.Delete(f.late, i, i+1)
+	}
 }
 
 // after returns where the log goes on behind a generation; behind the zero one
@@ -140,8 +155,13 @@ func (f *Follower) leave(g *Gen) *Ended {
 	if !g.Final {
 		f.late = append(f.late, Pos{g.ID, max(off, g.Size)})
 	}
-	f.left, f.pos, f.span = g.ID, e.Next, nil
-	f.tellOf(g, math.MaxInt64)
+	f.left = Pos{g.ID, max(off, g.Size)}
+	f.enter(e.Next)
+	if e.Next.Gen.IsZero() {
+		f.tellOf(g.ord, math.MaxInt64)
+	} else {
+		f.tellOf(e.nextOrd, e.Next.Off)
+	}
 	return &e
 }
 
@@ -150,7 +170,8 @@ func (f *Follower) forgotten(st Stat) *Ended {
 	if st.Current != nil {
 		e.Next = Pos{Gen: st.Current.ID}
 	}
-	f.left, f.pos, f.span = e.Gen, e.Next, nil
+	f.left = f.pos
+	f.enter(e.Next)
 	return e
 }
 
@@ -202,9 +223,31 @@ func (f *Follower) Read(ctx context.Context, p []byte) (Span, error) {
 	}
 }
 
-// Pos returns where the follower stands. The Gen is zero while it waits for
-// the first, or the next, generation.
-func (f *Follower) Pos() Pos { return f.pos }
+// Pos returns where the follower stands: between two generations, in the
+// earlier one. The Gen is zero while it waits for the first.
+func (f *Follower) Pos() Pos {
+	if !f.pos.Gen.IsZero() {
+		return f.pos
+	}
+	if i := f.lateIndex(f.left.Gen); i >= 0 {
+		return f.late[i]
+	}
+	return f.left
+}
+
+// Late returns where the follower stands in generations it has left but whose
+// files may still grow, the one that Pos names aside.
+func (f *Follower) Late() []Pos {
+	late := slices.Clone(f.late)
+	if f.pos.Gen.IsZero() {
+		late = slices.DeleteFunc(late, func(p Pos) bool { return p.Gen == f.left.Gen })
+	}
+	return late
+}
+
+func (f *Follower) lateIndex(gen GenID) int {
+	return slices.IndexFunc(f.late, func(p Pos) bool { return p.Gen == gen })
+}
 
 // Close gives up what was kept readable.
 func (f *Follower) Close() {
@@ -217,14 +260,14 @@ func (f *Follower) Close() {
 // tell notes our position for the Log.
 func (f *Follower) tell(st Stat) {
 	if g := st.Find(f.pos.Gen); g != nil {
-		f.tellOf(g, f.pos.Off)
+		f.tellOf(g.ord, f.pos.Off)
 	}
 }
 
-func (f *Follower) tellOf(g *Gen, off int64) {
+func (f *Follower) tellOf(ord, off int64) {
 	if f.on != nil {
 		f.on.off.Store(off)
-		f.on.ord.Store(g.ord)
+		f.on.ord.Store(ord)
 	}
 }
 
@@ -254,6 +297,20 @@ func (l *Log) unregister(in *interest) {
 	delete(l.followers, in)
 }
 
+// hold opens what a follower has still to read: from now on it may be unlinked.
+func (l *Log) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range append(slices.Clone(l.old), l.cur) {
+		if g == nil || !g.pub.Readable || !l.needs(g) {
+			continue
+		}
+		if h, err := l.open(g, true); err == nil {
+			h.release()
+		}
+	}
+}
+
 // wanted says that somebody reads this log.
 func (l *Log) wanted() bool { return len(l.followers) > 0 || l.changed != nil }
 
@@ -261,6 +318,22 @@ func (l *Log) wanted() bool { return len(l.followers) > 0 || l.changed != nil }
 func (l *Log) needs(g *generation) bool {
 	for in := range l.followers {
 		if ord := in.ord.Load(); ord < g.pub.ord || ord == g.pub.ord && in.off.Load() < g.pub.Size {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Log) isNeeded(g *generation) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.needs(g)
+}
+
+// hasBegun says whether a follower stands in g, or beyond it.
+func (l *Log) hasBegun(g *generation) bool {
+	for in := range l.followers {
+		if in.ord.Load() >= g.pub.ord {
 			return true
 		}
 	}

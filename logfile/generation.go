@@ -17,6 +17,11 @@ type generation struct {
 
 	turned time.Time // since when another file is at the log's path; zero: current
 	grown  time.Time // when we last saw it grow
+	left   bool      // a hint said that it left the path
+	doubt  bool      // and it is too short to be told from what has its inode now
+	weak   bool      // for one look: see isWeak
+	missed time.Time // since when it is not where it was
+	goneAt time.Time // when it could be read no more
 	reason Reason    // why it turned
 
 	next    *generation
@@ -34,7 +39,7 @@ func (g *generation) update(change func(*Gen)) {
 func (g *generation) end() {
 	e := &Ended{Gen: g.pub.ID, At: g.pub.Size, Reason: g.reason}
 	if g.next != nil {
-		e.Next = Pos{g.next.pub.ID, g.nextOff}
+		e.Next, e.nextOrd = Pos{g.next.pub.ID, g.nextOff}, g.next.pub.ord
 	}
 	g.update(func(p *Gen) { p.End = e })
 }
@@ -50,6 +55,7 @@ func (g *generation) quietSince() time.Time {
 // gone makes g unreadable for good.
 func (g *generation) gone() {
 	g.forgetHeld()
+	g.goneAt = time.Now()
 	g.update(func(p *Gen) { p.Path, p.Readable, p.Final = "", false, true })
 }
 
@@ -76,11 +82,15 @@ func (g *generation) isOpen() bool { return g.held != nil && !g.held.isShut() }
 // errMoved means: the file is not at the path where it was.
 var errMoved = errors.New("moved")
 
-// open returns g's descriptor, in use: the caller releases it. Errors are
-// errMoved, errChanged, or of the file.
-func (l *Log) open(g *generation) (*held, error) {
+// open returns g's descriptor, in use: the caller releases it. asReader keeps it
+// open for a while after that. Errors are errMoved, errChanged, or of the file.
+func (l *Log) open(g *generation, asReader bool) (*held, error) {
 	now := time.Now()
-	if g.held.acquire(now) {
+	var used time.Time
+	if asReader {
+		used = now
+	}
+	if g.held.acquire(used) {
 		return g.held, nil
 	}
 	g.tidy()
@@ -100,7 +110,7 @@ func (l *Log) open(g *generation) (*held, error) {
 		return nil, err
 	}
 	g.dev = i.dev
-	g.held = l.set.holder.add(f, p, func() bool { return l.needs(g) }, now)
+	g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, now)
 	return g.held, nil
 }
 
@@ -156,7 +166,7 @@ func changedIf(cond bool) error {
 
 // lookAt opens g if need be and takes in what was appended.
 func (l *Log) lookAt(g *generation) error {
-	h, err := l.open(g)
+	h, err := l.open(g, false)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,36 @@ func (l *Log) takeOver(g *generation, f *os.File) int64 {
 	return offer.pub.Size
 }
 
+// takeBack is for a file that was at l's path before and is there again, as
+// when a symlink is switched back: g goes on where the old generation ends, and
+// under its id, unless a follower is still on the way through it.
+func (l *Log) takeBack(g *generation, f *os.File) int64 {
+	for i, old := range l.old {
+		if !old.pub.Readable || old.pub.ord == 0 || old.ino != g.ino || old.dev != g.dev || old.pub.Size == 0 || old.pub.Size > g.pub.Size {
+			continue
+		}
+		pr := old.print
+		if old.held != nil {
+			pr = old.held.proof.Load().print()
+		}
+		if _, err := pr.matches(f); err != nil {
+			continue
+		}
+		off := old.pub.Size
+		if l.behind(old.pub.ord) || old == l.tail {
+			old.update(func(p *Gen) { p.Final = true })
+			l.oldPub = nil
+			return off
+		}
+		g.pub.ID = old.pub.ID
+		old.forgetHeld()
+		l.old = slices.Delete(l.old, i, i+1)
+		l.oldPub = nil
+		return off
+	}
+	return 0
+}
+
 // willRead says whether path is a log or becomes one of a target's.
 func (s *Set) willRead(path string) bool {
 	if s.isLog(path) {

@@ -73,7 +73,8 @@ func (ho *holder) close(h *held) {
 	h.f.Close()
 }
 
-// acquire puts h to use; false if it was closed meanwhile.
+// acquire puts h to use; false if it was closed meanwhile. It counts as used
+// now, so that it is not closed for want of use, unless now is zero.
 func (h *held) acquire(now time.Time) bool {
 	if h == nil {
 		return false
@@ -84,8 +85,10 @@ func (h *held) acquire(now time.Time) bool {
 		return false
 	}
 	h.refs++
-	h.used = now
-	h.holder.lru.MoveToBack(h.elem)
+	if !now.IsZero() {
+		h.used = now
+		h.holder.lru.MoveToBack(h.elem)
+	}
 	return true
 }
 

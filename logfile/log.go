@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,8 +30,8 @@ type Log struct {
 	real      string // where a symlink leads; empty: not one
 	dirty     bool   // a hint came that nobody has followed yet
 	blind     bool   // events may have been missed: look at all siblings
-	moves     []move
-	copies    []string // siblings that appeared while the current generation was in place
+	trails    trails   // where files went that had names that matter here
+	copies    []sibling // that appeared while the current generation was in place
 	breaks    []time.Time
 	parked    time.Time // until when
 	followers map[*interest]struct{}
@@ -38,20 +39,18 @@ type Log struct {
 	cursorOnly bool // known from a cursor, not from the generations file
 }
 
-// A move is a rename hint. Without a from the name appeared, without a to it
-// was unlinked.
-type move struct{ from, to string }
-
 // Name returns the absolute path.
 func (l *Log) Name() string { return l.name }
 
 // Stat returns what is known. If a hint is waiting, it looks first.
 func (l *Log) Stat() Stat {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dirty {
-		l.lookQuick()
+	if l.dirty && !l.lookQuick() {
+		l.mu.Unlock()
+		l.set.lookNow(l)
+		l.mu.Lock()
 	}
+	defer l.mu.Unlock()
 	return l.stat()
 }
 
@@ -134,54 +133,50 @@ func (l *Log) modifiedAt(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g := l.oldAt(path); g != nil {
-		l.lookOld(g)
+		l.lookOld(time.Now(), g)
 		return
 	}
 	l.dirty = true
-	if l.changed != nil {
-		l.lookQuick()
+	if l.changed != nil && !l.lookQuick() {
+		l.look()
 	}
 }
 
-// lookQuick looks at the open files alone, not at the path. It is what an
-// append costs.
-func (l *Log) lookQuick() {
+// lookQuick looks at the open files alone, not at the path: it is what an
+// append costs. It returns false if that does not tell enough.
+func (l *Log) lookQuick() bool {
 	l.dirty = false
-	if l.cur == nil || !l.cur.isOpen() {
-		l.look()
-		return
-	}
-	if err := l.lookAt(l.cur); err != nil {
-		l.look()
-		return
+	if l.cur == nil || !l.cur.isOpen() || l.lookAt(l.cur) != nil {
+		return false
 	}
 	for _, g := range l.old {
 		if g.pub.Path == "" && g.isOpen() { // a deleted file has no name to get events under
-			l.lookOld(g)
+			l.lookOld(time.Now(), g)
 		}
 	}
+	return true
 }
 
-// Look looks at everything there is: the path, the open files, the renamed
-// generations.
-func (l *Log) Look() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.look()
-}
-
+// look looks at everything there is: the path, the open files, the renamed
+// generations. It is called in a round only, when all hints have been followed:
+// where a file is that left the path, the renames tell.
 func (l *Log) look() {
 	l.dirty = false
 	now := time.Now()
-	before, after := l.followMoves(now)
-	l.insert(before)
 	if l.blind {
 		l.findOld()
 	}
+	before, after := l.followTrails(now)
+	l.insert(before)
 	for _, g := range l.old {
-		l.lookOld(g)
+		l.lookOld(now, g)
 	}
+	was := l.tail
 	l.lookPath(now, after)
+	l.decideWeak(l.tail != was)
+	if l.blind && l.tail == was {
+		l.noteSiblings() // nothing was rotated, so they are copies
+	}
 	l.blind = false
 	l.schedule(now)
 }
@@ -205,11 +200,11 @@ func (l *Log) lookPath(now time.Time, after []*generation) {
 		l.turn(now, false, after)
 		l.fail(notRegular(l.name, i.mode))
 	case l.isParked(now, i):
-	case l.cur != nil && l.cur.ino == i.ino && len(after) == 0:
+	case l.cur != nil && l.cur.ino == i.ino && len(after) == 0 && !l.cur.doubt && !l.isNews():
 		l.lookCurrent(now, i, real)
+	case !l.turn(now, true, after): // not yet
 	default:
-		l.turn(now, true, after)
-		l.begin(now, real)
+		l.begin(now, real, i)
 		if l.blind && l.cur != nil {
 			// Listed once more: what was rotated since the first time is older
 			// than what we begin with.
@@ -217,6 +212,15 @@ func (l *Log) lookPath(now time.Time, after []*generation) {
 			l.insert(l.unknownSiblings(l.cur))
 		}
 	}
+}
+
+// isNews says that the current generation was empty when events were last
+// followed, and files were rotated away since: its inode is all that the file
+// at the path has in common with it. Nothing of it was ever read, so another id
+// does no harm.
+func (l *Log) isNews() bool {
+	return l.blind && l.cur.pub.Size == 0 && !l.cur.isOpen() &&
+		slices.ContainsFunc(l.siblings(), func(s sibling) bool { return !l.known(s) })
 }
 
 // lookCurrent is for the case that the path still names the current inode.
@@ -243,8 +247,9 @@ func (l *Log) lookCurrent(now time.Time, i info, real string) {
 	}
 }
 
-// begin makes the file that is at the path the current generation.
-func (l *Log) begin(now time.Time, path string) {
+// begin makes the file that is at the path, and was seen there as seen, the
+// current generation.
+func (l *Log) begin(now time.Time, path string, seen info) {
 	f, i, err := l.set.openFile(path)
 	if err != nil {
 		if missing(err) {
@@ -252,6 +257,12 @@ func (l *Log) begin(now time.Time, path string) {
 			err = nil
 		}
 		l.fail(err)
+		return
+	}
+	if !i.sameFile(seen.dev, seen.ino) {
+		// Renamed between the two looks: the hint will tell in which order.
+		f.Close()
+		l.set.wakeAt(l, now)
 		return
 	}
 	p, err := prove(f, i.size)
@@ -269,18 +280,18 @@ func (l *Log) begin(now time.Time, path string) {
 		pub: &Gen{ID: NewGenID(), Path: path, Size: i.size, Modified: i.mtime, Readable: true},
 	}
 	off := l.takeOver(g, f)
+	if off == 0 {
+		off = l.takeBack(g, f)
+	}
 	if l.wanted() {
-		g.held = l.set.holder.add(f, p, func() bool { return l.needs(g) }, now)
+		g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, now)
 		g.held.release()
 	} else {
 		f.Close()
 	}
 	l.link(g, off)
 	l.cur = g
-	if len(l.copies) > 0 {
-		l.noteSiblings() // nobody's continuation, but not to be taken for news either
-		l.copies = nil
-	}
+	l.noteCopies()
 	l.fail(nil)
 	l.publish()
 	l.set.generationsChanged()
@@ -324,33 +335,40 @@ func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
 // read it with explicit offsets only. Errors are *Ended, ErrParked, or of the
 // file.
 func (l *Log) Open(id GenID) (*Handle, error) {
+	// A file that is being renamed is found again as soon as the hint is there,
+	// or known to be gone when patience is over.
+	for deadline := time.Now().Add(10 * patience); ; time.Sleep(patience / 10) {
+		h, err := l.tryOpen(id)
+		if err == nil || !errors.Is(err, errMoved) && !errors.Is(err, errChanged) || time.Now().After(deadline) {
+			return h, err
+		}
+		l.set.lookNow(l)
+	}
+}
+
+func (l *Log) tryOpen(id GenID) (*Handle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for try := 0; ; try++ {
-		g := l.find(id)
-		switch {
-		case g == nil:
-			return nil, &Ended{Gen: id, Reason: Forgotten}
-		case !g.pub.Readable && g.pub.End != nil:
-			return nil, g.pub.End
-		}
-		h, err := l.open(g)
-		if err == nil {
-			return &Handle{log: l, gen: g.pub.ID, held: h}, nil
-		}
-		if try == 1 || !errors.Is(err, errMoved) && !errors.Is(err, errChanged) {
-			return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
-		}
-		l.blind = true
-		l.look()
+	g := l.find(id)
+	switch {
+	case g == nil:
+		return nil, &Ended{Gen: id, Reason: Forgotten}
+	case !g.pub.Readable && g.pub.End == nil: // its quiet time is not over
+		return nil, &Ended{Gen: id, At: g.pub.Size, Reason: g.reason}
+	case !g.pub.Readable:
+		return nil, g.pub.End
 	}
+	h, err := l.open(g, true)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
+	}
+	return &Handle{log: l, held: h}, nil
 }
 
 // A Handle is an open generation. It must be closed, and not be kept while
 // there is nothing to read.
 type Handle struct {
 	log  *Log
-	gen  GenID
 	held *held
 }
 
@@ -372,7 +390,7 @@ func (h *Handle) Check() error {
 		err = p.holds(h.held.f)
 	}
 	if errors.Is(err, errChanged) {
-		h.log.Look()
+		h.log.set.lookNow(h.log)
 	}
 	return err
 }

@@ -113,6 +113,8 @@ type Ended struct {
 	Reason Reason // why
 	Lost   Range  // what the reader had not read and can read no more; usually empty. More may have been there that nobody saw
 	Next   Pos    // where the log goes on; a zero Gen if there is nothing yet
+
+	nextOrd int64 // of Next; see Gen.ord
 }
 
 func (e *Ended) Error() string {

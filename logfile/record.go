@@ -21,6 +21,9 @@ type record struct {
 	path    string // where the bytes were
 	gen     GenID
 	current bool  // it was at the log's path
+	gone    bool  // it could be read no more; it tells where the next one comes
+	noted   bool  // a sibling that nobody is sent unasked
+	marked  bool  // from a cursor, not from the generations file
 	off     int64 // of a cursor: the position; else equal to print.n
 	dev     uint64
 	ino     uint64
@@ -32,8 +35,13 @@ const recordFields = 10
 
 func (r record) append(b []byte) []byte {
 	state := "old"
-	if r.current {
+	switch {
+	case r.current:
 		state = "current"
+	case r.noted:
+		state = "noted"
+	case r.gone:
+		state = "gone"
 	}
 	b = fmt.Appendf(b, "%s %s %d %d %d %d %d ", r.gen, state, r.off, r.print.n, r.dev, r.ino, r.mtime.UnixNano())
 	b = fmt.Appendf(b, "%x %x ", r.print.head, r.print.tail)
@@ -55,7 +63,17 @@ func parseRecord(line string) (record, error) {
 	if r.gen, err = ParseGenID(fields[0]); err != nil {
 		return bad("generation", err)
 	}
-	r.current = fields[1] == "current"
+	switch fields[1] {
+	case "current":
+		r.current = true
+	case "gone":
+		r.gone = true
+	case "noted":
+		r.noted = true
+	case "old":
+	default:
+		return bad("state", fmt.Errorf("%q is none", fields[1]))
+	}
 	var nanos int64
 	for i, v := range map[int]*int64{2: &r.off, 3: &r.print.n, 6: &nanos} {
 		if *v, err = strconv.ParseInt(fields[i], 10, 64); err != nil {
@@ -96,7 +114,7 @@ func (r *record) parseNames(s string) error {
 // record returns what recognises g again.
 func (l *Log) record(g *generation) record {
 	r := record{
-		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, off: g.pub.Size,
+		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, gone: g.pub.Path == "", noted: g != l.cur && g.pub.ord == 0, off: g.pub.Size,
 		dev: g.dev, ino: g.ino, mtime: g.pub.Modified, print: g.print,
 	}
 	if g.held != nil {
@@ -116,8 +134,13 @@ func (l *Log) restore(recs []record) {
 			dev: r.dev, ino: r.ino, print: r.print, turned: r.mtime, reason: Rotated,
 			pub: &Gen{ID: r.gen, Path: r.path, Size: r.print.n, Modified: r.mtime, Readable: true},
 		}
-		l.cursorOnly = l.cursorOnly || r.off != r.print.n || r.mtime.IsZero()
-		l.link(g, 0)
+		if r.gone {
+			g.gone()
+		}
+		l.cursorOnly = l.cursorOnly || r.marked
+		if !r.noted {
+			l.link(g, 0)
+		}
 		if r.current {
 			g.turned = time.Time{}
 			l.cur = g
@@ -209,7 +232,8 @@ func (l *Log) appendRecords(b []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, g := range l.old {
-		if g.pub.Readable && g.pub.Path != "" {
+		// An empty one that nobody is sent could be recognised by nothing.
+		if g.pub.ord > 0 || g.pub.Size > 0 {
 			b = append(l.record(g).append(b), '\n')
 		}
 	}
@@ -232,7 +256,7 @@ func (s *Set) appendForeign(b []byte) []byte {
 	slices.Sort(paths)
 	for _, path := range paths {
 		for _, r := range known[path] {
-			if _, err := os.Lstat(r.path); err == nil {
+			if _, err := os.Lstat(r.path); err == nil || r.gone {
 				b = append(r.append(b), '\n')
 			}
 		}
@@ -297,14 +321,22 @@ func adoptMark(recs []record, m Mark) []record {
 	}
 	for i := range recs {
 		r := &recs[i]
-		if r.ino == m.rec.ino && r.dev == m.rec.dev && r.print.n >= m.rec.print.n && r.print.head == m.rec.print.head {
+		if m.rec.print.n > 0 && r.ino == m.rec.ino && r.dev == m.rec.dev && r.print.n >= m.rec.print.n && r.print.head == m.rec.print.head {
 			r.gen = m.Pos.Gen // the state was lost, and the file given another id meanwhile
 			return recs
 		}
 	}
 	rec := m.rec
-	rec.current = len(recs) == 0
-	return append([]record{rec}, recs...)
+	rec.marked, rec.current = true, true
+	i := slices.IndexFunc(recs, func(r record) bool { return r.current && !r.marked })
+	if i >= 0 {
+		rec.current = false
+		return slices.Insert(recs, i, rec) // the state knows a later one
+	}
+	for i := range recs {
+		recs[i].current = false
+	}
+	return append(recs, rec)
 }
 
 // A Cursor keeps marks in a file, which is replaced whole and durably.

@@ -3,64 +3,10 @@ package logfile
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 )
-
-// followMoves applies the rename hints in their order. It returns the
-// generations that were at the path between two looks, renamed away before we
-// saw them there: those that came before the current one, and those after it.
-func (l *Log) followMoves(now time.Time) (before, after []*generation) {
-	var left []string // where files went that were at the path, oldest first
-	for _, m := range l.moves {
-		i := slices.Index(left, m.from)
-		g := l.oldAt(m.from)
-		switch {
-		case m.from == l.name && m.to != "":
-			left = append(left, m.to)
-		case i >= 0:
-			left[i] = m.to
-		case g != nil:
-			l.relocate(g, m.to, now)
-		case m.to != "" && m.to != l.name && !slices.Contains(l.copies, m.to):
-			l.copies = append(l.copies, m.to)
-		}
-	}
-	l.moves = nil
-	return l.sortLeft(left, now)
-}
-
-// sortLeft tells which of the files that left the path are known, by inode, and
-// which are generations never seen.
-func (l *Log) sortLeft(left []string, now time.Time) (before, after []*generation) {
-	var unseen []*generation
-	for _, path := range left {
-		i, err := lstat(path)
-		if err != nil || !i.mode.IsRegular() {
-			continue // gone again: nobody could have read it
-		}
-		s := sibling{path, i}
-		switch {
-		case l.cur != nil && i.sameFile(l.cur.dev, l.cur.ino):
-			before, unseen = unseen, nil
-			l.relocate(l.cur, path, now)
-		case !l.known(s):
-			unseen = append(unseen, newOld(s))
-		}
-	}
-	if l.cur != nil && l.cur.pub.Path == l.pathNow() {
-		return l.identify(append(before, unseen...)), nil
-	}
-	return l.identify(before), l.identify(unseen)
-}
-
-// pathNow is where the file at the log's path really is.
-func (l *Log) pathNow() string {
-	if l.real != "" {
-		return l.real
-	}
-	return l.name
-}
 
 // oldAt returns the old generation whose bytes are at path.
 func (l *Log) oldAt(path string) *generation {
@@ -87,22 +33,42 @@ func (l *Log) relocate(g *generation, path string, now time.Time) {
 	}
 }
 
-// identify reads who the generations are that were only known by their path.
+// identify reads who the generations are that were only known by their path
+// and inode. What is gone by now, nobody could have read.
 func (l *Log) identify(gs []*generation) []*generation {
 	return slices.DeleteFunc(gs, func(g *generation) bool {
-		f, i, err := l.set.openFile(g.pub.Path)
+		f, i, err := l.openMoving(g)
 		if err != nil {
-			return true // came and went between two looks
+			return true
 		}
 		defer f.Close()
 		p, err := prove(f, i.size)
 		if err != nil {
 			return true
 		}
-		g.dev, g.ino, g.print, g.grown = i.dev, i.ino, p.print(), i.mtime
+		g.print, g.grown = p.print(), i.mtime
 		g.update(func(p *Gen) { p.Size, p.Modified = i.size, i.mtime })
 		return false
 	})
+}
+
+// openMoving opens the file with g's inode, which may be renamed meanwhile.
+func (l *Log) openMoving(g *generation) (*os.File, info, error) {
+	const tries = 20
+	for range tries {
+		f, i, err := l.set.openFile(g.pub.Path)
+		if err == nil && i.sameFile(g.dev, g.ino) {
+			return f, i, nil
+		}
+		if err == nil {
+			f.Close()
+		}
+		l.set.relist(l.name)
+		if !l.locate(g) {
+			break
+		}
+	}
+	return nil, info{}, errMoved
 }
 
 // chain puts generations that are no longer at the path behind the old ones.
@@ -113,13 +79,18 @@ func (l *Log) chain(gs []*generation) {
 	}
 }
 
-// insert puts generations before the current one. Nobody has begun that one
-// yet: the quiet time after the rotation is not over.
+// insert puts generations before the current one, if nobody has begun that one
+// yet: as a rule the quiet time after the rotation is not over. Otherwise they
+// come after it: late, but not lost.
 func (l *Log) insert(gs []*generation) {
 	if len(gs) == 0 {
 		return
 	}
 	cur := l.cur
+	if l.hasBegun(cur) {
+		l.chain(gs)
+		return
+	}
 	i := slices.IndexFunc(l.old, func(g *generation) bool { return g.next == cur })
 	l.cur, l.tail = nil, nil
 	if i >= 0 {
@@ -145,22 +116,32 @@ func (l *Log) retire(g *generation) {
 }
 
 // turn is what happens when the current generation is no longer at the path:
-// it is found under its new name, or in an open descriptor, or it is gone.
-func (l *Log) turn(now time.Time, there bool, mids []*generation) {
+// it is found under its new name, or in an open descriptor, or it is gone. It
+// returns false if that cannot be told yet: the hint is still to come.
+func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	g := l.cur
 	if g == nil {
+		if l.blind && l.tail != nil {
+			mids = l.unknownSiblings(l.tail)
+		}
 		l.chain(mids)
-		return
+		return true
+	}
+	g.turned, g.reason = now, Rotated
+	// Of an empty one nothing could be confirmed: after a time without events,
+	// whatever has its inode now is news.
+	found := !g.doubt && (g.pub.Size > 0 || g.isOpen() || !l.blind) && l.locate(g)
+	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
+		g.turned = time.Time{}
+		return false
 	}
 	l.cur = nil
-	g.turned, g.reason = now, Rotated
-	found := l.locate(g)
 	switch {
 	case found:
-		l.settleSize(g)
+		mids = append(l.settleSize(g), mids...)
 	case g.isOpen():
 		g.held.unlinked(now)
-		l.settleSize(g)
+		mids = append(l.settleSize(g), mids...)
 		l.relocate(g, "", now)
 	case l.adopt(g):
 	default:
@@ -169,28 +150,58 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) {
 	if !found && !there {
 		g.reason = Deleted
 	}
-	if l.blind && len(mids) == 0 {
-		mids = l.unknownSiblings(g)
+	if l.blind {
+		mids = l.unknownSiblings(g) // a file that was cut among them
 	}
 	l.retire(g)
 	l.chain(mids)
 	l.handOver(g)
+	return true
+}
+
+// patience is how long a file is looked for that is not where it was, before it
+// is taken for gone.
+const patience = 20 * time.Millisecond
+
+// notYet says that a file which is not where it was should be looked for once
+// more: it may have been renamed after the hints were read. Where there are no
+// hints, or one said that it was unlinked, there is nothing to wait for.
+func (l *Log) notYet(now time.Time, g *generation) bool {
+	if l.blind || g.pub.Path == "" {
+		return false
+	}
+	if g.missed.IsZero() {
+		g.missed = now
+	}
+	if now.Sub(g.missed) >= patience {
+		return false
+	}
+	l.set.wakeAt(l, now.Add(patience/4))
+	return true
 }
 
 // settleSize takes in what was appended up to the turn, and opens the file now
-// if readers are behind: it may be compressed and deleted at any moment.
-func (l *Log) settleSize(g *generation) {
+// if readers are behind: it may be compressed and deleted at any moment. If the
+// file was cut before it was renamed, it is another generation by now, which is
+// returned.
+func (l *Log) settleSize(g *generation) (cut []*generation) {
 	var err error
 	if g.isOpen() || l.needs(g) {
 		err = l.lookAt(g)
 	} else {
 		err = l.confirmClosed(g)
 	}
-	if errors.Is(err, errChanged) || errors.Is(err, errMoved) {
-		if !l.adopt(g) {
-			g.gone()
-		}
+	if !errors.Is(err, errChanged) && !errors.Is(err, errMoved) {
+		return nil
 	}
+	if i, err := lstat(g.pub.Path); err == nil && i.sameFile(g.dev, g.ino) {
+		cut = append(cut, newOld(sibling{g.pub.Path, i}))
+		g.reason = Truncated
+	}
+	if !l.adopt(g) {
+		g.gone()
+	}
+	return l.identify(cut)
 }
 
 // confirmClosed is lookAt for a generation that nobody reads: it leaves no
@@ -209,8 +220,8 @@ func (l *Log) confirmClosed(g *generation) error {
 
 // lookOld looks at a generation that has left the path: late bytes, renames,
 // its end.
-func (l *Log) lookOld(g *generation) {
-	if g.pub.Final {
+func (l *Log) lookOld(now time.Time, g *generation) {
+	if !g.pub.Readable || g.weak {
 		return
 	}
 	g.tidy()
@@ -230,9 +241,13 @@ func (l *Log) lookOld(g *generation) {
 		}
 	}
 	if errors.Is(err, errMoved) && l.locate(g) {
-		return
+		err = l.lookAt(g) // an inode alone proves nothing
 	}
-	if errors.Is(err, errMoved) || errors.Is(err, errChanged) {
+	switch {
+	case err == nil:
+		g.missed = time.Time{}
+	case errors.Is(err, errMoved) && l.notYet(now, g):
+	case errors.Is(err, errMoved), errors.Is(err, errChanged):
 		g.gone()
 		l.changedNow(g)
 	}
@@ -250,6 +265,7 @@ func (l *Log) broke(now time.Time, i info, real string) {
 	var mids []*generation
 	adopted := l.adopt(g)
 	if l.blind {
+		l.note(func(s sibling) bool { return l.isCopyOf(g, s) }) // several, so none was read on from
 		mids = l.unknownSiblings(g)
 	}
 	if !adopted {
@@ -258,11 +274,11 @@ func (l *Log) broke(now time.Time, i info, real string) {
 	g.update(func(p *Gen) { p.Final = true }) // a copy does not grow
 	l.retire(g)
 	l.chain(mids)
-	l.noteSiblings()
-	if !cut && !adopted && l.park(now) {
+	l.noteCopies()
+	if !cut && !adopted && !g.left && l.park(now) {
 		return
 	}
-	l.begin(now, real)
+	l.begin(now, real, i)
 }
 
 // park notes a break of content and says whether it was one too many.
@@ -312,7 +328,7 @@ func (l *Log) settle(now time.Time) {
 			l.changedNow(g)
 		}
 	}
-	l.prune()
+	l.prune(now)
 }
 
 // schedule asks to be looked at again when the next quiet time is over.
@@ -333,14 +349,14 @@ const maxOld = 1000
 
 // prune forgets old generations that cannot be read any more and that no
 // follower has still to learn the end of, and the oldest beyond maxOld.
-func (l *Log) prune() {
+func (l *Log) prune(now time.Time) {
 	spare := len(l.old) - maxOld
 	n := len(l.old)
 	l.old = slices.DeleteFunc(l.old, func(g *generation) bool {
-		if g.pub.End == nil || l.behind(g.pub.ord) || g == l.tail {
+		if g.pub.End == nil || l.behind(g.pub.ord) || g == l.tail || l.cur != nil && g.next == l.cur {
 			return false
 		}
-		if g.pub.Readable && spare <= 0 {
+		if spare <= 0 && (g.pub.Readable || now.Sub(g.goneAt) < l.set.Hold) {
 			return false
 		}
 		spare--

@@ -72,6 +72,7 @@ type dir struct {
 	logs   map[string]*Log   // by base name
 	alias  map[string][]*Log // other names under which generations of a log are
 	names  []string          // sorted; kept for one round of looks only
+	listed time.Time         // the directory's time of change when names was read
 }
 
 func (s *Set) setup() {
@@ -116,7 +117,8 @@ func (s *Set) now() time.Time {
 	return time.Now()
 }
 
-// Adopt makes known what a Cursor remembered. It comes before Add.
+// Adopt makes known what a Cursor remembered, of each log the oldest first: what
+// Follower.Late returned before Follower.Pos. It comes before Add.
 func (s *Set) Adopt(marks ...Mark) {
 	s.setup()
 	s.mu.Lock()
@@ -377,11 +379,12 @@ func (s *Set) names(path, prefix string) []string {
 		if err != nil {
 			return nil
 		}
+		listed := modified(f)
 		names, _ = f.Readdirnames(-1)
 		f.Close()
 		slices.Sort(names)
 		s.mu.Lock()
-		d.names = names
+		d.names, d.listed = names, listed
 		s.listed = append(s.listed, d)
 		s.mu.Unlock()
 	}
@@ -391,6 +394,24 @@ func (s *Set) names(path, prefix string) []string {
 		j++
 	}
 	return slices.DeleteFunc(slices.Clone(names[i:j]), func(n string) bool { return n == prefix })
+}
+
+// namesHold says whether a directory still is as it was listed.
+func (s *Set) namesHold(path string) bool {
+	path = filepath.Clean(path)
+	s.mu.Lock()
+	listed := s.dirOf(path).listed
+	s.mu.Unlock()
+	fi, err := os.Stat(path)
+	return err != nil || fi.ModTime().Equal(listed)
+}
+
+func modified(f *os.File) time.Time {
+	fi, err := f.Stat()
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
 }
 
 // relist has the directory of path listed anew.

@@ -46,20 +46,36 @@ type sibling struct {
 // siblings lists what is beside the log now, compressed files aside.
 func (l *Log) siblings() (found []sibling) {
 	for _, at := range []string{l.name, l.real} {
-		if at == "" {
-			continue
+		if at != "" {
+			found = append(found, l.siblingsOf(at)...)
 		}
-		dir, base := filepath.Split(at)
+	}
+	slices.SortFunc(found, older)
+	return found
+}
+
+// siblingsOf lists anew if names changed while it looked: a file that is
+// renamed meanwhile must not be missed.
+func (l *Log) siblingsOf(at string) (found []sibling) {
+	dir, base := filepath.Split(at)
+	for range 10 {
+		found = found[:0]
+		whole := true
 		for _, name := range l.set.names(dir, base) {
 			if compressedName.MatchString(name) || !slices.Contains(rotatedBases(name), base) {
 				continue
 			}
-			if i, err := lstat(dir + name); err == nil && i.mode.IsRegular() {
+			i, err := lstat(dir + name)
+			whole = whole && err == nil
+			if err == nil && i.mode.IsRegular() && !slices.ContainsFunc(found, func(s sibling) bool { return s.sameFile(i.dev, i.ino) }) {
 				found = append(found, sibling{dir + name, i})
 			}
 		}
+		if whole && l.set.namesHold(dir) {
+			break
+		}
+		l.set.relist(at)
 	}
-	slices.SortFunc(found, older)
 	return found
 }
 
@@ -119,7 +135,7 @@ func (l *Log) adopt(g *generation) bool {
 	var found []sibling
 	var f *os.File
 	for _, s := range l.siblings() {
-		if s.size < pr.n || s.ino == g.ino || l.known(s) {
+		if s.size < pr.n || s.ino == g.ino || l.isSent(s) {
 			continue
 		}
 		c, _, err := l.set.openFile(s.path)
@@ -152,6 +168,7 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 		return false
 	}
 	g.forgetHeld()
+	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool { return noted.pub.Path == s.path })
 	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
 	l.relocate(g, s.path, time.Now())
 	g.update(func(pub *Gen) { pub.Size, pub.Modified = s.size, s.mtime })
@@ -159,26 +176,73 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 		return true
 	}
 	// Open it now: it may be compressed and deleted at any moment.
-	if h, err := l.open(g); err == nil {
+	if h, err := l.open(g, true); err == nil {
 		h.release()
 	}
 	return true
 }
 
-// known says that the sibling is a generation we have an id for.
+// known says that the sibling is a generation we have an id for. Names move on
+// while we look, inodes are reused: what counts is that the inode is in use by
+// that generation still.
 func (l *Log) known(s sibling) bool {
 	return slices.ContainsFunc(l.old, func(g *generation) bool {
-		return g.pub.Readable && g.ino == s.ino && g.pub.Size <= s.size
+		if g.pub.Path == "" || g.ino != s.ino || g.weak {
+			return false
+		}
+		if g.pub.Path == s.path || g.isOpen() {
+			return true
+		}
+		if i, err := lstat(g.pub.Path); err == nil && i.sameFile(g.dev, g.ino) {
+			return true
+		}
+		return g.print.n >= tailMax && l.isAt(g, s.path)
+	})
+}
+
+// isAt confirms by content that g is at path.
+func (l *Log) isAt(g *generation, path string) bool {
+	f, i, err := l.set.openFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = g.recognise(f, i)
+	return err == nil
+}
+
+// isCopyOf says that the sibling begins with all that was proven of g.
+func (l *Log) isCopyOf(g *generation, s sibling) bool {
+	if g.print.n < tailMax || s.size < g.print.n || s.sameFile(g.dev, g.ino) {
+		return false
+	}
+	f, _, err := l.set.openFile(s.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = g.print.matches(f)
+	return err == nil
+}
+
+// isSent says that the sibling is a generation that is, or was, read in its
+// own right. A copy that was only noted may still be read on from.
+func (l *Log) isSent(s sibling) bool {
+	return slices.ContainsFunc(l.old, func(g *generation) bool {
+		return g.pub.ord > 0 && g.pub.Path == s.path && g.ino == s.ino
 	})
 }
 
 // unknownSiblings returns, oldest first, the generations that came and were
 // rotated away while nobody looked: siblings without an id that did not appear
-// by copying.
+// by copying. g is the one they came after, if there was one.
 func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
+	if g == nil {
+		g = &generation{pub: &Gen{}}
+	}
 	last := sibling{path: g.pub.Path, info: info{mtime: g.pub.Modified}}
 	for _, s := range l.siblings() {
-		if l.known(s) || slices.Contains(l.copies, s.path) || s.ino == g.ino {
+		if l.known(s) || l.isCopy(s) || g.pub.Readable && s.sameFile(g.dev, g.ino) {
 			continue
 		}
 		// From a cursor alone we know g, but not which siblings were there before it.
@@ -191,7 +255,7 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 }
 
 func newOld(s sibling) *generation {
-	return &generation{turned: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
+	return &generation{dev: s.dev, ino: s.ino, turned: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
 }
 
 // findOld checks where the old generations are, and that they are what they
@@ -203,6 +267,9 @@ func (l *Log) findOld() {
 		}
 		err := error(errMoved)
 		if l.locate(g) || l.sameInode(g) {
+			if g.weak = l.isWeak(g); g.weak {
+				continue
+			}
 			err = l.confirmClosed(g)
 		}
 		switch {
@@ -216,6 +283,26 @@ func (l *Log) findOld() {
 	}
 }
 
+// isWeak says that too little of g is known to tell whether the file, which has
+// its inode and has grown, is g with late bytes or another in its place.
+func (l *Log) isWeak(g *generation) bool {
+	i, err := lstat(g.pub.Path)
+	return err == nil && g.pub.Size < tailMax && !g.isOpen() && i.size > g.pub.Size
+}
+
+// decideWeak takes the side on which nothing is lost: if files were rotated
+// while nobody looked, it was taken for one of them, and is delivered as such;
+// if not, it is what it was.
+func (l *Log) decideWeak(rotated bool) {
+	for _, g := range l.old {
+		if g.weak && rotated {
+			g.gone()
+			l.changedNow(g)
+		}
+		g.weak = false
+	}
+}
+
 // sameInode allows for another device number, as after a reboot; the content
 // decides.
 func (l *Log) sameInode(g *generation) bool {
@@ -224,12 +311,24 @@ func (l *Log) sameInode(g *generation) bool {
 }
 
 // noteSiblings gives ids to the siblings that are nobody's continuation: those
-// that were there before us, and copies of unclear origin. They can be asked
-// for by id; no reader is sent them unasked.
+// that were there before us. They can be asked for by id; no reader is sent
+// them unasked.
 func (l *Log) noteSiblings() {
+	l.note(func(s sibling) bool { return l.cur == nil || !s.sameFile(l.cur.dev, l.cur.ino) })
+}
+
+// noteCopies does the same with the copies that nothing was read on from.
+func (l *Log) noteCopies() {
+	if len(l.copies) > 0 {
+		l.note(l.isCopy)
+		l.copies = nil
+	}
+}
+
+func (l *Log) note(which func(sibling) bool) {
 	var gs []*generation
 	for _, s := range l.siblings() {
-		if !l.known(s) && (l.cur == nil || l.cur.ino != s.ino) {
+		if !l.known(s) && which(s) {
 			gs = append(gs, newOld(s))
 		}
 	}

@@ -1,0 +1,229 @@
+package logfile_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"syscall"
+	"testing"
+)
+
+func inode(t *testing.T, path string) uint64 {
+	t.Helper()
+	fi, err := os.Lstat(path)
+	must(t, err)
+	return fi.Sys().(*syscall.Stat_t).Ino
+}
+
+// recreate unlinks the file and makes a new one with the same inode. It skips
+// the test where the file system does not reuse them.
+func (w *refWriter) recreate() {
+	w.t.Helper()
+	ino, aside := inode(w.t, w.path), w.t.TempDir()
+	must(w.t, w.f.Close())
+	w.remove()
+	for i := range 1000 {
+		f, err := os.OpenFile(w.path, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o644)
+		must(w.t, err)
+		if inode(w.t, w.path) == ino {
+			w.t.Cleanup(func() { f.Close() })
+			w.f = f
+			w.turnPage()
+			return
+		}
+		must(w.t, f.Close())
+		w.rename(w.path, filepath.Join(aside, fmt.Sprint(i)))
+	}
+	w.t.Skip("this file system does not reuse inodes: 1000 new files, none with the inode of the one deleted before")
+}
+
+// Deleted and made anew with the same inode: a new generation, if the content
+// tells.
+func TestF08InodeReused(t *testing.T) {
+	for _, n := range []int{9, 63, 64, 4096, 10_000} {
+		for _, same := range []int{0, 5, 60, 4000} {
+			if same >= n {
+				continue
+			}
+			t.Run(fmt.Sprintf("size=%d/same=%d", n, same), func(t *testing.T) {
+				eachWay(t, func(x *fixture) { reuse(x, n, same) }, live, down, cursor, paused)
+			})
+		}
+	}
+}
+
+// reuse replaces a file of n bytes by one with the same inode, not smaller, that
+// differs from byte same on.
+func reuse(x *fixture, n, same int) {
+	x.conf.ParkAfter = -1 // three breaks of content are three too many otherwise
+	w := newWriter(x.t, x.path("app.log"))
+	w.raw(text(1, n))
+	r := x.follow("app.log")
+	r.expect(w.contents()...)
+	x.awaitIdle()
+	for i := range 3 {
+		x.strike(func() {
+			w.recreate()
+			w.raw(append(text(1, same), text(2+i, n-same+i)...))
+		})
+		r.expect(w.contents()...)
+		x.awaitIdle()
+	}
+	x.judge(w)
+	wantLost(x.t, r)
+}
+
+// awaitIdle waits until no descriptor is held: an inode in use is not reused.
+func (x *fixture) awaitIdle() {
+	x.t.Helper()
+	eventually(x.t, "no descriptor is held", func() bool { return x.run.numbers().Held == 0 })
+}
+
+// A thousand times, restart between.
+func TestF08InodeReusedOften(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, down)
+	x.conf.ParkAfter = -1
+	w := newWriter(t, x.path("app.log"))
+	w.write(2)
+	r := x.follow("app.log")
+	for range night(t, "inodes reused", 30, 1000) {
+		r.expect(w.contents()...)
+		x.strike(func() {
+			w.recreate()
+			w.write(2)
+		})
+	}
+	x.judge(w)
+}
+
+// With a rotation between, and gzip: A2.
+func TestA2InodeReusedAfterRotation(t *testing.T) {
+	for _, gzip := range []bool{false, true} {
+		t.Run(fmt.Sprintf("gzip=%v", gzip), func(t *testing.T) {
+			eachWay(t, func(x *fixture) {
+				w := newWriter(t, x.path("app.log"))
+				w.write(9)
+				r := x.follow("app.log")
+				r.expect(w.contents()...)
+				x.awaitIdle()
+				x.strike(func() {
+					ino := inode(t, w.path)
+					w.f.Close()
+					w.rename(w.path, w.path+".1")
+					if gzip {
+						compress(t, w.path+".1")
+					} else {
+						must(t, os.Remove(w.path+".1"))
+					}
+					w.openWith(ino)
+					w.write(20)
+				})
+				x.judge(w)
+				wantLost(t, r)
+			}, live, down, cursor, paused)
+		})
+	}
+}
+
+// openWith makes the file with an inode that is free, if that can be had soon.
+func (w *refWriter) openWith(ino uint64) {
+	w.t.Helper()
+	aside := w.t.TempDir()
+	for i := range 100 {
+		w.open()
+		if inode(w.t, w.path) == ino {
+			return
+		}
+		w.rename(w.path, filepath.Join(aside, fmt.Sprint(i)))
+		w.ledger = w.ledger[:len(w.ledger)-1]
+	}
+	w.open()
+}
+
+// Rotated twice, all generations with the same beginning, which is all we had
+// read: each goes on where its inode says.
+func TestF08bEqualBeginnings(t *testing.T) {
+	for _, n := range []int{0, 9, 63, 64, 4096} {
+		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
+			eachWay(t, func(x *fixture) {
+				w := newWriter(t, x.path("app.log"))
+				w.raw(text(1, n))
+				r := x.follow("app.log")
+				r.expect(w.contents()...)
+				x.strike(func() {
+					w.raw([]byte("the first goes on\n"))
+					w.rotate()
+					w.raw(append(text(1, n), "the second\n"...))
+					w.rotate()
+					w.raw(append(text(1, n), "the third\n"...))
+				})
+				x.judge(w)
+				wantLost(t, r)
+			}, live, down, cursor, paused)
+		})
+	}
+}
+
+// The one we were in is gone, and two others begin as it did: neither continues
+// it, each is delivered as itself.
+func TestF08bNoneHasTheInode(t *testing.T) {
+	for _, n := range []int{9, 63, 64, 4096} {
+		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
+			eachWay(t, func(x *fixture) {
+				w := newWriter(t, x.path("app.log"))
+				w.raw(text(1, n))
+				r := x.follow("app.log")
+				r.expect(w.contents()...)
+				x.strike(func() {
+					w.rotate()
+					w.raw(append(text(1, n), "the second\n"...))
+					w.rotate()
+					w.raw(append(text(1, n), "the third\n"...))
+					w.rotate()
+					must(t, os.Remove(w.path+".3"))
+					w.raw([]byte("the fourth\n"))
+				})
+				x.judge(w)
+				wantLost(t, r)
+			}, live, down, cursor)
+		})
+	}
+}
+
+// Two siblings begin with all we had proven when the file is cut: neither is
+// taken for its copy.
+func TestF08bTwoCopies(t *testing.T) {
+	for _, n := range []int{63, 64, 4096} {
+		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
+			eachWay(t, func(x *fixture) {
+				must(t, os.WriteFile(x.path("app.log.2"), append(text(1, n), "an earlier one"...), 0o644))
+				w := newWriter(t, x.path("app.log"))
+				w.raw(text(1, n))
+				r := x.follow("app.log")
+				r.expect(w.contents()...)
+				x.strike(func() {
+					must(t, os.WriteFile(x.path("app.log.old"), append(text(1, n), "not it"...), 0o644))
+					w.copyTo(x.path("app.log.1"))
+					w.truncate()
+					w.raw([]byte("the next\n"))
+				})
+				x.judgeLast(w, r)
+			}, live, down, paused)
+		})
+	}
+}
+
+// judgeLast wants the first and the last generation of w delivered whole, and
+// nothing appended to the first.
+func (x *fixture) judgeLast(w *refWriter, r *reader) {
+	x.t.Helper()
+	w.write(1)
+	first, last := w.ledger[0].bytes, w.gen.bytes
+	r.await("the last generation", func() bool { return bytes.Equal(r.gens[len(r.gens)-1].bytes, last) })
+	if got := r.gens[0].bytes; !bytes.Equal(got, first) {
+		x.t.Errorf("the first generation is %s, want %s", glimpse(got), glimpse(first))
+	}
+}

@@ -1,0 +1,150 @@
+package logfile
+
+import (
+	"slices"
+	"time"
+)
+
+// A trail is where a file went, in one round, that had a name which matters to
+// a log.
+type trail struct {
+	from string // its name before; empty: it appeared
+	path string // its name now; empty: it was unlinked
+	info info   // the file that has this name, as of the last resolve
+	ok   bool   // there is one
+
+	wasAtPath bool // it was renamed from the log's path, where it had come to be in this round
+}
+
+type trails []trail
+
+// add takes in one rename that concerns the log of that path. Without a from the
+// name appeared, without a to it was unlinked.
+func (ts trails) add(from, to, log string) trails {
+	if i := ts.at(to); i >= 0 {
+		ts[i].path = "" // renamed over
+	} else if to == log && from != "" && !ts.left(to) {
+		ts = append(ts, trail{from: to}) // the same, if there was a file
+	}
+	if i := ts.at(from); i >= 0 {
+		ts[i].path = to
+		ts[i].wasAtPath = ts[i].wasAtPath || from == log
+		return ts
+	}
+	return append(ts, trail{from: from, path: to})
+}
+
+// at returns the index of the trail that has led to path, or -1.
+func (ts trails) at(path string) int {
+	for i := len(ts) - 1; i >= 0; i-- {
+		if path != "" && ts[i].path == path {
+			return i
+		}
+	}
+	return -1
+}
+
+// left says that what had this name before the round has left it.
+func (ts trails) left(name string) bool {
+	return slices.ContainsFunc(ts, func(t trail) bool { return t.from == name })
+}
+
+// resolve finds the files.
+func (ts trails) resolve() {
+	for i := range ts {
+		t := &ts[i]
+		if t.path == "" {
+			t.ok = false
+			continue
+		}
+		var err error
+		t.info, err = lstat(t.path)
+		t.ok = err == nil && t.info.mode.IsRegular()
+	}
+}
+
+// followTrails moves the generations along. It returns those that were at the
+// log's path between two looks, renamed away before we saw them there: the ones
+// that came before the current one, and the ones after it.
+func (l *Log) followTrails(now time.Time) (before, after []*generation) {
+	ts := l.trails
+	l.trails = nil
+	for _, t := range ts {
+		if t.from != l.name && t.path != l.name {
+			l.followOld(t, now)
+		}
+		if t.from == l.name && l.cur != nil {
+			l.cur.left = true
+			l.cur.doubt = !l.cur.isOpen() && l.cur.pub.Size < tailMax
+		}
+	}
+	var unseen []*generation
+	seen := false
+	for _, t := range ts {
+		if t.from != l.name && !t.wasAtPath || !t.ok || t.path == l.name {
+			continue // never at the path; or still there, for lookPath; or gone, and nobody could have read it
+		}
+		switch {
+		case !seen && l.isCurrent(t):
+			seen = true
+			before, unseen = unseen, nil
+			l.relocate(l.cur, t.path, now)
+		case !l.known(sibling{t.path, t.info}):
+			unseen = append(unseen, newOld(sibling{t.path, t.info}))
+		}
+	}
+	if seen {
+		l.cur.doubt = false
+	} else if l.isAtPath() {
+		before, unseen = unseen, nil
+	}
+	return l.identify(before), l.identify(unseen)
+}
+
+// isCurrent says whether a file that left the path is the current generation.
+// An inode is no proof: it is reused at once.
+func (l *Log) isCurrent(t trail) bool {
+	g := l.cur
+	if g == nil || !t.info.sameFile(g.dev, g.ino) {
+		return false
+	}
+	if t.from == l.name || g.isOpen() {
+		return true // it was there when the round began; or we hold the inode
+	}
+	return g.print.n >= tailMax && l.isAt(g, t.path)
+}
+
+// followOld moves an old generation along.
+func (l *Log) followOld(t trail, now time.Time) {
+	g := l.oldAt(t.from)
+	switch {
+	case t.wasAtPath:
+	case g == nil:
+		l.noteCopy(t)
+	case t.path == "", t.ok && t.info.sameFile(g.dev, g.ino):
+		l.relocate(g, t.path, now)
+	}
+}
+
+// isAtPath says whether the log's path still names the current generation's
+// file.
+func (l *Log) isAtPath() bool {
+	if l.cur == nil || l.cur.doubt {
+		return false
+	}
+	i, _, err := statPath(l.name)
+	return err == nil && i.sameFile(l.cur.dev, l.cur.ino)
+}
+
+// noteCopy notes a sibling that appeared while the current generation was in
+// place: copytruncate begins so.
+func (l *Log) noteCopy(t trail) {
+	const enough = 100
+	if t.ok && t.path != l.name && len(l.copies) < enough {
+		l.copies = append(l.copies, sibling{t.path, t.info})
+	}
+}
+
+func (l *Log) isCopy(s sibling) bool {
+	return slices.ContainsFunc(l.copies, func(c sibling) bool { return c.sameFile(s.dev, s.ino) })
+}
