@@ -1,0 +1,61 @@
+# make = what a change must pass before it is shown to anyone. `.ci/run` does
+# more in ten minutes, `make night` all there is in hours.
+
+FUZZTIME  ?= 10m
+FUZZREST  ?= 1m
+LOGS      ?= /var/log
+NIGHT     ?= FAIRLEAD_NIGHT=1
+PLATFORMS := amd64 arm64 arm
+
+all: lint
+	go test ./...
+
+build:
+	go build ./cmd/fairlead
+
+# Serve the logs of this machine on 127.0.0.1:4321; LOGS=FILE for others.
+run:
+	go run ./cmd/fairlead serve $(LOGS)
+
+test:
+	go test ./...
+
+# Every package under the race detector.
+race:
+	RACEALL=1 .ci/run race
+
+# FuzzFollow for FUZZTIME, every other fuzz test for FUZZREST.
+fuzz:
+	FUZZTIME=$(FUZZTIME) FUZZREST=$(FUZZREST) .ci/run fuzz
+
+lint:
+	.ci/run gofmt vet staticcheck archtest
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# Fairlead beside C servers and tailsrv; writes bench/RESULTS.md.
+bench-serve:
+	go run ./bench/serve
+
+# Builds for every system it must build for.
+cross:
+	.ci/run cross
+
+# Static, stripped Linux binaries and their sums in dist/.
+dist:
+	rm -rf dist
+	for arch in $(PLATFORMS); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=auto -ldflags '-s -w' \
+			-o dist/fairlead-linux-$$arch ./cmd/fairlead || exit 1; \
+	done
+	cd dist && sha256sum fairlead-* > SHA256SUMS
+
+# All there is: the long tests, an hour of fuzzing, races five times, benchmarks.
+night:
+	$(NIGHT) go test -count=1 -timeout 4h ./...
+	$(MAKE) fuzz FUZZTIME=1h FUZZREST=10m
+	RACEALL=1 RACEARGS='-count=5 -timeout=2h' .ci/run race
+	$(MAKE) bench bench-serve
+
+.PHONY: all build run test race fuzz lint bench bench-serve cross dist night
