@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"fairlead/logfile"
+)
+
+func newWhy(c *common) *cobra.Command {
+	var output, state string
+	cmd := &cobra.Command{
+		Use:   "why [-o json] PATH",
+		Short: "why a file is, or is not, collected, and what to do about it",
+		Example: `  fairlead why /var/log/syslog
+  fairlead why /var/log/wtmp`,
+		Long: `Every running fairlead of this user, and the service, is asked. If none runs,
+the answer is what would be if the file's directory were given as a target.
+
+Exit codes: 0 the file is collected (or would be), 3 it is not.`,
+		Args: wants(1, 1, "the path of a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			asJSON, err := wantsJSON(output)
+			if err != nil {
+				return err
+			}
+			if err := c.check(); err != nil {
+				return err
+			}
+			return why(cmd.Context(), stdout(false), state, args[0], asJSON)
+		},
+	}
+	outputFlag(cmd.Flags(), &output)
+	cmd.Flags().StringVar(&state, "state", "", "also ask processes whose state is in `DIR`")
+	return cmd
+}
+
+// A whyAnswer is what one process says about a file; its JSON is documented as
+// stable.
+type whyAnswer struct {
+	Process string `json:"process,omitempty"` // empty: none runs, this one has looked
+	explanation
+}
+
+func why(ctx context.Context, out *output, state, path string, asJSON bool) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	answers, err := whyAll(ctx, state, path)
+	if err != nil {
+		return err
+	}
+	collected := false
+	for _, a := range answers {
+		collected = collected || a.Collected
+	}
+	if asJSON {
+		err = printJSON(out, answers)
+	} else {
+		for _, a := range answers {
+			a.print(out)
+		}
+	}
+	if err == nil {
+		err = out.Close()
+	}
+	if err == nil && !collected {
+		err = &exitError{code: exitNotFound}
+	}
+	return err
+}
+
+func whyAll(ctx context.Context, state, path string) ([]whyAnswer, error) {
+	var all []whyAnswer
+	var failed error
+	for _, a := range askAll[explanation](ctx, state, "/why?path="+url.QueryEscape(path)) {
+		if a.err != nil {
+			failed = exitf(exitUnreachable, "%s: %v", a.from(), a.err)
+			continue
+		}
+		all = append(all, whyAnswer{a.from(), a.value})
+	}
+	if len(all) > 0 || failed != nil {
+		return all, failed
+	}
+	set, err := setOf(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return []whyAnswer{{explanation: explain(set, path)}}, nil
+}
+
+// setOf returns a set with one directory as its target, but for what is below:
+// that can be the whole machine, and the answer does not depend on it.
+func setOf(dir string) (*logfile.Set, error) {
+	set := &logfile.Set{NoEvents: true}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return set, nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			set.Skip = append(set.Skip, filepath.Join(dir, e.Name()))
+		}
+	}
+	if err == nil {
+		err = set.Add(dir)
+	}
+	return set, err
+}
+
+func (a whyAnswer) print(w io.Writer) {
+	verb := "is collected"
+	switch {
+	case !a.Collected && a.Process == "":
+		verb = "would not be collected"
+	case !a.Collected:
+		verb = "is not collected"
+	case a.Process == "":
+		verb = "would be collected"
+	}
+	who := "by " + a.Process
+	if a.Process == "" {
+		who = "with its directory as a target (no fairlead that reads files is running)"
+	}
+	fmt.Fprintf(w, "%s %s %s: %s\n", a.Path, verb, who, a.Rule)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-11s %s\n", name, value)
+		}
+	}
+	line("target", a.Target)
+	line("older of", a.OlderOf)
+	line("generation", a.Generation)
+	if a.Generation != "" {
+		line("size", fmt.Sprintf("%d bytes", a.Size))
+	}
+	line("cure", a.Cure)
+}

@@ -1,0 +1,343 @@
+package serve_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/serve"
+)
+
+// A generation of the tests below is made of records of 32 bytes that name it
+// and their own offset, so that any piece of it can be judged by itself.
+const recordLen = 32
+
+func record(gen int, off int64) string { return string(appendRecord(nil, gen, off)) }
+
+func appendRecord(b []byte, gen int, off int64) []byte {
+	b = append(b, "g0000000000 o00000000000000000.\n"...)
+	digits(b[:len(b)-21], int64(gen))
+	digits(b[:len(b)-2], off)
+	return b
+}
+
+// digits writes n over the digits at the end of b.
+func digits(b []byte, n int64) {
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
+
+// content is bytes [off, off+n) of a generation; both are multiples of recordLen.
+func content(gen int, off, n int64) []byte {
+	b := make([]byte, 0, n)
+	for end := off + n; off < end; off += recordLen {
+		b = appendRecord(b, gen, off)
+	}
+	return b
+}
+
+// foreign returns where in b, read from offset 0 of its generation, bytes of
+// another one begin; len(b) if there are none.
+func foreign(b []byte) int {
+	if len(b) < recordLen {
+		return len(b)
+	}
+	var gen int
+	fmt.Sscanf(string(b[1:11]), "%d", &gen)
+	var want []byte
+	for i := 0; i < len(b); i += recordLen {
+		piece := b[i:min(len(b), i+recordLen)]
+		want = appendRecord(want[:0], gen, int64(i))
+		if !bytes.Equal(piece, want[:len(piece)]) {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// A writer makes one generation after the other in one file, and ends each in
+// a way of its own.
+type writer struct {
+	path string
+	gen  int
+	seed uint64
+	rnd  *rand.Rand
+	ends []func(w *writer) error
+}
+
+func newWriter(t *testing.T, path string, ends ...func(w *writer) error) *writer {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	w := &writer{path: path, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), ends: ends}
+	if err := w.write(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// write appends a whole new generation, in a few pieces.
+func (w *writer) write() error {
+	w.gen++
+	f, err := os.OpenFile(w.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for off := int64(0); off < 2<<20; {
+		n := (1 + w.rnd.Int64N(32<<10)) * recordLen
+		if _, err := f.Write(content(w.gen, off, n)); err != nil {
+			return err
+		}
+		off += n
+	}
+	return nil
+}
+
+func (w *writer) next() error {
+	if err := w.ends[w.rnd.IntN(len(w.ends))](w); err != nil {
+		return err
+	}
+	return w.write()
+}
+
+func truncating(w *writer) error { return os.Truncate(w.path, 0) }
+func deleting(w *writer) error   { return os.Remove(w.path) }
+func renaming(w *writer) error   { return os.Rename(w.path, w.path+".1") }
+
+func copytruncating(w *writer) error {
+	b, err := os.ReadFile(w.path)
+	if err != nil {
+		return err
+	}
+	os.Remove(w.path + ".1")
+	if err := os.WriteFile(w.path+".1", b, 0o644); err != nil {
+		return err
+	}
+	return os.Truncate(w.path, 0)
+}
+
+// A verdict is what a storm of generations did to its clients.
+type verdict struct {
+	streams, resets, bytes, foreign atomic.Int64
+	wrong                           atomic.Pointer[string]
+}
+
+// watch reads one stream after the other from offset 0 until stop is closed, and
+// judges them: all of one generation, or else reset behind the one send that
+// was under way.
+func (v *verdict) watch(r *rig, slow time.Duration, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		d := net.Dialer{Control: receiveBufferOf(16 << 10)}
+		c, err := d.Dial("tcp", r.addr)
+		if err != nil {
+			continue
+		}
+		if tcp := c.(*net.TCPConn); slow == 0 {
+			tcp.SetReadBuffer(1 << 20)
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "0\n")
+		b, err := readSlowly(c, slow, stop)
+		c.Close()
+		v.judge(b, err)
+	}
+}
+
+// readSlowly reads to the end, with a rest after each piece.
+func readSlowly(c io.Reader, rest time.Duration, stop <-chan struct{}) ([]byte, error) {
+	var b []byte
+	buf := make([]byte, 64<<10)
+	tick := time.NewTicker(max(rest, 1))
+	defer tick.Stop()
+	for {
+		n, err := c.Read(buf)
+		b = append(b, buf[:n]...)
+		if err != nil {
+			return b, err
+		}
+		select {
+		case <-stop:
+			return b, nil
+		default:
+		}
+		if rest > 0 {
+			<-tick.C
+		}
+	}
+}
+
+const oneSend = 256 << 10
+
+func (v *verdict) judge(b []byte, err error) {
+	v.streams.Add(1)
+	v.bytes.Add(int64(len(b)))
+	reset := errors.Is(err, syscall.ECONNRESET)
+	if reset {
+		v.resets.Add(1)
+	}
+	at := foreign(b)
+	if at == len(b) {
+		return
+	}
+	v.foreign.Add(1)
+	if !reset || len(b)-at > oneSend {
+		s := fmt.Sprintf("%d bytes from 0 end with %v; those from %d on are of another generation: %q",
+			len(b), err, at, clip(b[at:]))
+		v.wrong.CompareAndSwap(nil, &s)
+	}
+}
+
+// storm runs a writer and clients against each other for a while.
+func storm(t *testing.T, r *rig, w *writer, clients int, slow, lasts time.Duration) *verdict {
+	t.Helper()
+	var v verdict
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range clients {
+		wg.Go(func() { v.watch(r, time.Duration(i)*slow/time.Duration(clients), stop) })
+	}
+	for end := time.Now().Add(lasts); time.Now().Before(end); {
+		if err := w.next(); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	r.stop()
+	wg.Wait()
+	t.Logf("%d generations, %d streams, %.0f MB, %d resets, %d behind foreign bytes; Stats %v",
+		w.gen, v.streams.Load(), float64(v.bytes.Load())/1e6, v.resets.Load(), v.foreign.Load(), r.srv.Stats().Resets)
+	if s := v.wrong.Load(); s != nil {
+		t.Error(*s)
+	}
+	if got := r.srv.Stats().Resets["changed"]; got < v.foreign.Load() {
+		t.Errorf("Resets[changed] = %d, want at least the %d streams with foreign bytes", got, v.foreign.Load())
+	}
+	if v.streams.Load() < int64(clients) {
+		t.Errorf("%d streams were read, want at least one for each of %d clients", v.streams.Load(), clients)
+	}
+	return &v
+}
+
+// The promise of DESIGN section 2: the bytes sent from offset N are the bytes of
+// one generation from N on. When it ends the connection ends; it is never
+// silently switched.
+func TestPromiseServeOneGeneration(t *testing.T) {
+	for name, ends := range map[string][]func(w *writer) error{
+		"truncated": {truncating},
+		"rotated":   {renaming, copytruncating, deleting, truncating},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "app.log")
+			w := newWriter(t, path, ends...)
+			r := start(t, &serve.Server{Drain: 10 * time.Millisecond}, path)
+			storm(t, r, w, 20, 2*time.Millisecond, 2*time.Second)
+		})
+	}
+}
+
+// A client that is stuck in the middle of a file while it is cut and written
+// anew gets nothing of what is new, however long the send has been waiting. It
+// has not got all of the old either, so what it sees is a reset.
+func TestPromiseServeStuckClient(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	const size = 8 << 20
+	if err := os.WriteFile(path, content(1, 0, size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, &serve.Server{}, path)
+	c := r.dialSlow("0\n", 4<<10)
+	want(t, c, record(1, 0))
+	r.stuck()
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, path, string(content(2, 0, size)))
+	b, err := io.ReadAll(c)
+	b = append([]byte(record(1, 0)), b...)
+	if at := foreign(b); at != len(b) || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read %d bytes, %v, foreign from %d on, want all of one generation and a reset", len(b), err, at)
+	}
+	if got := r.srv.Stats(); got.Resets["cut"] != 1 || got.LostBytes == 0 {
+		t.Errorf("Stats() = %+v, want 1 connection cut and some bytes lost", got)
+	}
+	if len(b) >= size {
+		t.Errorf("read %d bytes, want less than the %d of a file that was cut", len(b), size)
+	}
+}
+
+// stuck waits until the one client's socket takes no more.
+func (r *rig) stuck() {
+	r.t.Helper()
+	last, since := int64(-1), time.Now()
+	await(r.t, func() bool {
+		if n := r.srv.Stats().SentBytes; n != last {
+			last, since = n, time.Now()
+		}
+		return last > 0 && time.Since(since) > 50*time.Millisecond
+	}, "the client to be stuck")
+}
+
+// Two hundred clients that lag, and a file that is cut again and again: the
+// server lives, and who comes then is served.
+func TestT3TruncationStorm200Clients(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	w := newWriter(t, path, truncating)
+	r := start(t, &serve.Server{Drain: 10 * time.Millisecond}, path)
+	lasts := 3 * time.Second
+	if night() {
+		lasts = 2 * time.Minute
+	}
+	var v verdict
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 200 {
+		wg.Go(func() { v.watch(r, 20*time.Millisecond, stop) })
+	}
+	for end := time.Now().Add(lasts); time.Now().Before(end); {
+		if err := w.next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	if err := truncating(w); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, path, "alive\n")
+	await(t, func() bool { return r.srv.Files.First().Stat().Current.Size == 6 }, "the last generation")
+	want(t, r.dial("0\n"), "alive\n")
+	t.Logf("%d generations, %d streams, %d resets; Stats %v", w.gen, v.streams.Load(), v.resets.Load(), r.srv.Stats().Resets)
+	if s := v.wrong.Load(); s != nil {
+		t.Error(*s)
+	}
+}
+
+// night says that the long run is wanted. What is cut short otherwise is said.
+func night() bool { return os.Getenv("FAIRLEAD_NIGHT") == "1" }
+
+func size(t *testing.T, everyday, full int) int {
+	t.Helper()
+	if night() {
+		return full
+	}
+	t.Logf("reduced: %d instead of %d; FAIRLEAD_NIGHT=1 runs all", everyday, full)
+	return everyday
+}

@@ -1,0 +1,264 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"fairlead/logfile"
+)
+
+// pieceMax bounds what one send can carry of a file that was changed under it.
+const pieceMax = 256 << 10
+
+// An out takes bytes of a file to a client, one piece at a time. The file may
+// change at any moment:
+//
+//   - errChanged: it has, and what was sent may be something else;
+//   - errStale: it has, and all that was sent is right.
+type out interface {
+	piece(h *logfile.Handle, off int64, n int) (sent int, err error)
+}
+
+var (
+	errChanged = errors.New("the file was changed under a send")
+	errStale   = errors.New("the file was changed before a send")
+)
+
+// A reader is a position over a log, and a way out for its bytes. It has no
+// queue: the file is the queue.
+type reader struct {
+	srv      *Server
+	log      *logfile.Log
+	out      out
+	atEnd    AtEnd
+	keep     *keeper // holds the file under AtEndLinger and AtEndExit
+	stranger bool    // gets only what everyone may read
+
+	gen    logfile.GenID // that is being read, guarded by srv.mu
+	off    atomic.Int64  // in gen
+	handle *logfile.Handle
+	waited time.Duration // for a file that cannot be opened
+}
+
+// run sends bytes from a position on. It ends with an *Ended when the generation
+// does, errStopped when ctx ends and what was there is sent, errChanged,
+// errRefused, or why the client left.
+func (r *reader) run(ctx context.Context, from logfile.From) error {
+	defer r.release()
+	st := r.log.Stat()
+	if gen, size, gone := r.keep.gone(st); gone {
+		from = logfile.FromPos(from.Resolve(logfile.Stat{Current: &logfile.Gen{ID: gen, Size: size}}))
+		if r.atEnd == AtEndLinger {
+			return r.linger(ctx, from.Resolve(st).Off)
+		}
+	}
+	pos := from.Resolve(st)
+	if g := st.Find(pos.Gen); g != nil {
+		if from = logfile.FromPos(pos); pos.Off > g.Size {
+			r.srv.logger().Info("offset beyond size", "path", r.log.Name(), "off", pos.Off, "size", g.Size)
+		}
+	}
+	r.off.Store(pos.Off)
+	return r.follow(ctx, from)
+}
+
+func (r *reader) follow(ctx context.Context, from logfile.From) error {
+	f := logfile.Follow(r.log, from)
+	defer f.Close()
+	r.srv.add(r)
+	defer r.srv.remove(r)
+	for ctx.Err() == nil {
+		span, err := r.next(ctx, f)
+		var end *logfile.Ended
+		switch {
+		case err == nil:
+			err = r.send(ctx, f, span)
+		case errors.As(err, &end):
+			err = r.ended(ctx, end)
+		case ctx.Err() != nil:
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.last(ctx, f)
+}
+
+// next waits for bytes, and holds no descriptor while it does.
+func (r *reader) next(ctx context.Context, f *logfile.Follower) (logfile.Span, error) {
+	if span, ok, err := f.Ready(); ok {
+		return span, err
+	}
+	r.release()
+	return f.Next(ctx)
+}
+
+// ended decides what happens at a generation's end; nil means: go on.
+func (r *reader) ended(ctx context.Context, end *logfile.Ended) error {
+	r.srv.lost.Add(end.Lost.Len())
+	if r.atEnd == AtEndFollow {
+		return nil
+	}
+	if r.atEnd == AtEndLinger && r.keep.holds(end) {
+		return r.linger(ctx, r.off.Load())
+	}
+	return end
+}
+
+// send sends a span. Bytes of a generation that was left already do not belong
+// behind those of the next: they can be had over HTTP.
+func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Span) error {
+	if span.Late {
+		r.srv.late.Add(span.N)
+		f.Advance(span.N)
+		return nil
+	}
+	for span.N > 0 {
+		if err := r.open(span.Gen); err != nil {
+			return r.unopened(ctx, err)
+		}
+		n, err := r.push(r.handle, span.Off, span.N)
+		f.Advance(n)
+		span.Off, span.N = span.Off+n, span.N-n
+		r.off.Store(span.Off)
+		if errors.Is(err, errStale) {
+			r.release()
+			return nil // the follower knows what became of it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// push sends one piece of at most n bytes.
+func (r *reader) push(h *logfile.Handle, off, n int64) (int64, error) {
+	sent, err := r.out.piece(h, off, int(min(n, pieceMax)))
+	r.srv.sent.Add(int64(sent))
+	return int64(sent), err
+}
+
+// open makes sure that the generation is open, and that the client may read it.
+func (r *reader) open(gen logfile.GenID) error {
+	if r.handle != nil && r.gen == gen {
+		return nil
+	}
+	r.release()
+	h, err := r.log.Open(gen)
+	if err != nil {
+		return err
+	}
+	if r.gen != gen {
+		if err := r.enter(gen, h.File()); err != nil {
+			h.Close()
+			return err
+		}
+	}
+	r.handle, r.waited = h, 0
+	return nil
+}
+
+// enter is called once for each generation.
+func (r *reader) enter(gen logfile.GenID, f *os.File) error {
+	if r.stranger {
+		if err := everyoneMayRead(r.log, gen, f); err != nil {
+			return err
+		}
+	}
+	r.srv.mu.Lock()
+	defer r.srv.mu.Unlock()
+	r.gen = gen
+	return nil
+}
+
+// unopened waits before the next try, unless the generation has ended, which
+// the follower tells, or is not for this client.
+func (r *reader) unopened(ctx context.Context, err error) error {
+	const first, most = time.Second, 30 * time.Second
+	if errors.Is(err, logfile.ErrEnded) {
+		return nil
+	}
+	if errors.Is(err, errRefused) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return whyOver(ctx)
+	}
+	r.waited = min(max(first, 2*r.waited), most)
+	r.srv.logger().Warn("file not readable", "path", r.log.Name(), "err", err, "dur", r.waited)
+	select {
+	case <-time.After(r.waited):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// last sends what is there at this moment, if it is us who end.
+func (r *reader) last(ctx context.Context, f *logfile.Follower) error {
+	if err := whyOver(ctx); err != errStopped {
+		return err
+	}
+	var end int64
+	if g := r.log.Stat().Find(f.Pos().Gen); g != nil {
+		end = g.Size
+	}
+	for gen := f.Pos().Gen; f.Pos().Off < end && f.Pos().Gen == gen; {
+		span, ok, err := f.Ready()
+		if !ok || err != nil {
+			break
+		}
+		span.N = min(span.N, end-span.Off)
+		if err := r.send(ctx, f, span); err != nil {
+			return err
+		}
+	}
+	return errStopped
+}
+
+// whyOver says who ended ctx: the client, or we.
+func whyOver(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errLeft) {
+		return cause
+	}
+	return errStopped
+}
+
+// linger serves a file that no longer has its name, and never ends by itself.
+func (r *reader) linger(ctx context.Context, off int64) error {
+	h, gen := r.keep.file()
+	if err := r.enter(gen, h.File()); err != nil {
+		return err
+	}
+	r.srv.add(r)
+	defer r.srv.remove(r)
+	for {
+		size, err := r.keep.grown(ctx, off)
+		if err != nil {
+			return err
+		}
+		for off < size {
+			n, err := r.push(h, off, size-off)
+			off += n
+			r.off.Store(off)
+			if errors.Is(err, errStale) {
+				return &logfile.Ended{Gen: gen, At: off, Reason: logfile.Truncated}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// release gives the descriptor back.
+func (r *reader) release() {
+	if r.handle != nil {
+		r.handle.Close()
+		r.handle = nil
+	}
+}

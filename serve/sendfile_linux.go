@@ -1,0 +1,79 @@
+package serve
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"fairlead/logfile"
+)
+
+// A sender is the way out of a TCP connection: the kernel takes the bytes from
+// the page cache to the socket. The descriptor is shared by all who read the
+// generation, so the offset is always explicit.
+type sender struct {
+	raw  syscall.RawConn
+	send func(fd uintptr) (done bool) // a step of piece, bound once
+
+	h      *logfile.Handle
+	off    int64
+	n      int
+	waited bool // the socket was full since the last check
+	err    error
+}
+
+func newOut(conn net.Conn) out {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return copyTo(conn)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return copyTo(conn)
+	}
+	s := &sender{raw: raw}
+	s.send = s.try
+	return s
+}
+
+// piece sends what the socket takes at once, and waits only if that is nothing.
+func (s *sender) piece(h *logfile.Handle, off int64, n int) (int, error) {
+	s.h, s.off, s.n, s.waited, s.err = h, off, n, false, nil
+	err := s.raw.Write(s.send)
+	s.h = nil
+	if err != nil {
+		return 0, err
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	if h.Check() != nil {
+		return s.n, errChanged
+	}
+	return s.n, nil
+}
+
+// try calls sendfile once. A client that was slow may have been waited for a
+// long time: then the file is checked before, too.
+func (s *sender) try(fd uintptr) (done bool) {
+	if s.waited && s.h.Check() != nil {
+		s.err = errStale
+		return true
+	}
+	for {
+		off := s.off
+		n, err := unix.Sendfile(int(fd), int(s.h.File().Fd()), &off, s.n)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			s.waited = true
+			return false
+		case err == nil && n == 0:
+			err = errStale // shorter than it was
+		}
+		s.n, s.err = n, err
+		return true
+	}
+}

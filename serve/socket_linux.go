@@ -1,0 +1,57 @@
+package serve
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// limitSilence lets the kernel end a connection whose client has acknowledged
+// nothing for so long although there was something.
+func limitSilence(conn *net.TCPConn, d time.Duration) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
+}
+
+// awaitHangup returns true when the connection is dead, false when its read
+// deadline ends or it is closed. Nothing is read.
+func awaitHangup(conn net.Conn) bool {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	return raw.Read(hungUp) == nil
+}
+
+// hungUp says that the socket is dead. It is asked at every event: bytes we do
+// not read, and a half-close, which is no end.
+func hungUp(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(fds, 0)
+	return err == nil && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+}
+
+// freeDescriptors is how many more can be opened.
+func freeDescriptors() (n int, ok bool) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, false
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0, false
+	}
+	return int(min(limit.Cur, 1<<30)) - len(open), true
+}
