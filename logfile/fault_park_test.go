@@ -75,12 +75,12 @@ func rewriteUntilParked(x *fixture, w *refWriter) {
 		if i == 20 {
 			x.t.Fatal("rewritten 20 times and not parked")
 		}
+		want := sum(x.reader("wtmp")) + 6000
 		if i == 1 {
 			x.strike(func() { w.overwrite(text(i, 6000)) })
 		} else {
 			w.overwrite(text(i, 6000))
 		}
-		want := sum(x.reader("wtmp")) + 6000
 		parked := false
 		eventually(x.t, "delivered or parked", func() bool {
 			parked = x.run.numbers().Parked == 1
@@ -147,5 +147,25 @@ func TestF24Middle(t *testing.T) {
 		})
 		x.judge(w)
 		wantLost(t, r)
+	}, live, down, cursor, paused)
+}
+
+// Rewritten with the same size and its times put back: what is read is checked
+// all the same.
+func TestF24SameTimes(t *testing.T) {
+	eachWay(t, func(x *fixture) {
+		w := newWriter(t, x.path("app.log"))
+		w.raw(text(0, 6000))
+		x.conf.Allow = 700
+		r := x.follow("app.log")
+		r.awaitBytes(700)
+		fi, err := os.Stat(w.path)
+		must(t, err)
+		x.strike(func() {
+			w.overwrite(text(1, 6000))
+			must(t, os.Chtimes(w.path, fi.ModTime(), fi.ModTime()))
+		})
+		x.limit("app.log", -1)
+		wantBroken(x, w, r, logfile.Range{From: 700, To: 6000})
 	}, live, down, cursor, paused)
 }

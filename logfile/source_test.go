@@ -1,0 +1,75 @@
+package logfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"fairlead/logfile"
+	"fairlead/logfile/logfiletest"
+)
+
+func TestLogIsASource(t *testing.T) {
+	logfiletest.Run(t, func(t *testing.T) (logfile.Source, logfiletest.Feeder) {
+		w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+		l, done := runSet(t, w.path)
+		t.Cleanup(done)
+		return l, logfiletest.Feeder{Append: w.raw, End: func() { w.rotate() }}
+	})
+}
+
+// A log whose files are copied and cut, or deleted, is one just the same.
+func TestLogIsASourceHoweverItEnds(t *testing.T) {
+	for name, end := range map[string]func(w *refWriter){
+		"copytruncate": (*refWriter).copyTruncate,
+		"truncate":     (*refWriter).truncate,
+		"remove":       (*refWriter).remove,
+		"replace":      func(w *refWriter) { w.replace(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			logfiletest.Run(t, func(t *testing.T) (logfile.Source, logfiletest.Feeder) {
+				w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+				l, done := runSet(t, w.path)
+				t.Cleanup(done)
+				return l, logfiletest.Feeder{Append: w.raw, End: func() { end(w) }}
+			})
+		})
+	}
+}
+
+func TestWriterIsASource(t *testing.T) {
+	logfiletest.Run(t, func(t *testing.T) (logfile.Source, logfiletest.Feeder) {
+		w := openWriter(t, filepath.Join(t.TempDir(), "out"), 0)
+		return w, logfiletest.Feeder{
+			Append: func(b []byte) {
+				_, err := w.Write(b)
+				must(t, err)
+				must(t, w.Commit())
+			},
+			End: func() { must(t, w.Close()) },
+		}
+	})
+}
+
+// Where a file was, and how it was named, does not matter to those who have it
+// open: Name is the log's, Gen.Path the file's.
+func TestGenPath(t *testing.T) {
+	w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+	w.write(9)
+	l, done := runSet(t, w.path)
+	defer done()
+	gen := l.Stat().Current.ID
+	w.rotate()
+	eventually(t, "the file's new name is known", func() bool {
+		g := l.Stat().Find(gen)
+		return g != nil && g.Path == w.path+".1"
+	})
+	if got, want := l.Name(), w.path; got != want {
+		t.Errorf("Name() = %q, want %q", got, want)
+	}
+	must(t, os.Remove(w.path+".1"))
+	eventually(t, "the file is in no directory", func() bool {
+		g := l.Stat().Find(gen)
+		return g == nil || g.Path == "" && !g.Readable
+	})
+}
