@@ -18,14 +18,14 @@ func (s *Set) readEvents() {
 
 // catchUp follows all hints there are and then calls do. What do decides (that
 // a generation has ended, say) is decided with every rename known that happened
-// before.
+// before, and so is what readers and the state see after it: do may have found
+// a file at its path before the hint that tells what was there in between.
 func (s *Set) catchUp(do func()) {
 	s.rounds.Lock()
 	defer s.rounds.Unlock()
-	if s.watcher != nil {
-		s.follow()
-	}
+	s.follow()
 	do()
+	s.follow()
 }
 
 // lookNow looks at a log in a round of its own.
@@ -47,13 +47,29 @@ func (s *Set) isPolled(path string) bool {
 // maxPolls bounds how long a storm of renames can keep us from looking.
 const maxPolls = 100
 
-// follow takes the events there are. Names are resolved to files only once no
-// more renames come: what was app.log.1 when an event was queued may be
-// app.log.2 by now.
+// maxRounds bounds how long it can keep us from all else.
+const maxRounds = 10
+
+// follow takes the events there are, round after round until none is left: what
+// was looked at is then known with all that went before it.
 func (s *Set) follow() {
+	for range maxRounds {
+		if s.watcher == nil || !s.followRound() {
+			return
+		}
+	}
+}
+
+// followRound takes the events there are, and returns false if there are none.
+// Names are resolved to files only once no more renames come: what was
+// app.log.1 when an event was queued may be app.log.2 by now.
+func (s *Set) followRound() bool {
 	r := &round{set: s, trails: make(map[*Log]trails)}
-	for range maxPolls {
+	for i := range maxPolls {
 		if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
+			if i == 0 {
+				return false
+			}
 			break
 		}
 		s.mu.Lock()
@@ -66,6 +82,7 @@ func (s *Set) follow() {
 		}
 	}
 	r.finish()
+	return true
 }
 
 // A round collects what a batch of events hints at, so that each log is looked

@@ -38,7 +38,8 @@ func Follow(src Source, from From, late ...Pos) *Follower {
 	}
 	f.begin(from, src.Stat())
 	if f.on != nil {
-		src.(*Log).hold()
+		l := src.(*Log)
+		l.set.catchUp(l.hold)
 	}
 	return f
 }
@@ -295,6 +296,7 @@ func (l *Log) unregister(in *interest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.followers, in)
+	l.begun = max(l.begun, in.ord.Load())
 }
 
 // hold opens what a follower has still to read: from now on it may be unlinked.
@@ -330,8 +332,12 @@ func (l *Log) isNeeded(g *generation) bool {
 	return l.needs(g)
 }
 
-// hasBegun says whether a follower stands in g, or beyond it.
+// hasBegun says whether a follower stands in g, or beyond it, or has done so and
+// may go on there.
 func (l *Log) hasBegun(g *generation) bool {
+	if l.begun >= g.pub.ord {
+		return true
+	}
 	for in := range l.followers {
 		if in.ord.Load() >= g.pub.ord {
 			return true

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"time"
 )
@@ -13,7 +14,6 @@ type generation struct {
 	dev, ino uint64
 	print    print // recognises it; while held is open, held.proof is ahead of it
 	held     *held
-	checks   *checks // nil until it is first opened
 
 	turned time.Time // since when another file is at the log's path; zero: current
 	grown  time.Time // when we last saw it grow
@@ -82,16 +82,25 @@ func (g *generation) isOpen() bool { return g.held != nil && !g.held.isShut() }
 // errMoved means: the file is not at the path where it was.
 var errMoved = errors.New("moved")
 
-// open returns g's descriptor, in use: the caller releases it. asReader keeps it
-// open for a while after that. Errors are errMoved, errChanged, or of the file.
-func (l *Log) open(g *generation, asReader bool) (*held, error) {
-	now := time.Now()
+// opened returns g's descriptor if there is one, in use: the caller releases it.
+// asReader keeps it open for a while after that. The error is errMoved.
+func (l *Log) opened(g *generation, asReader bool) (*held, error) {
 	var used time.Time
 	if asReader {
-		used = now
+		used = time.Now()
 	}
 	if g.held.acquire(used) {
 		return g.held, nil
+	}
+	return nil, errMoved
+}
+
+// open does the same, and opens the file if need be. It is called in a round
+// only: as long as there are hints that nobody has followed, the path may name
+// another file. Errors are errMoved, errChanged, or of the file.
+func (l *Log) open(g *generation, asReader bool) (*held, error) {
+	if h, err := l.opened(g, asReader); err == nil {
+		return h, nil
 	}
 	g.tidy()
 	if g.pub.Path == "" {
@@ -110,16 +119,8 @@ func (l *Log) open(g *generation, asReader bool) (*held, error) {
 		return nil, err
 	}
 	g.dev = i.dev
-	g.held = l.keepOpen(g, f, p, now)
+	g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, time.Now())
 	return g.held, nil
-}
-
-// keepOpen makes f, in use, the descriptor of g.
-func (l *Log) keepOpen(g *generation, f *os.File, p *proof, now time.Time) *held {
-	if g.checks == nil {
-		g.checks = new(checks)
-	}
-	return l.set.holder.add(f, p, g.checks, func() bool { return l.isNeeded(g) }, now)
 }
 
 // recognise confirms by content that f is g. The inode picks the candidate;
@@ -133,24 +134,22 @@ func (g *generation) recognise(f *os.File, i info) (*proof, error) {
 
 // grow takes in what was appended to g. Errors are errChanged or of the file.
 func (l *Log) grow(g *generation, h *held) error {
-	nr := h.checks.begin()
 	p := h.proof.Load()
-	size, mtime, err := fstat(h.f)
+	fi, err := h.f.Stat()
 	if err != nil {
-		return err
+		return fmt.Errorf("stat %s: %w", g.pub.Path, err)
 	}
 	q := p
-	if size > p.n {
-		if q, err = p.grown(h.f, size); err != nil {
+	if fi.Size() > p.n {
+		if q, err = p.grown(h.f, fi.Size()); err != nil {
 			return err
 		}
 	}
 	// Only now: had the file been cut while we read, the old proof would fail.
-	if err := p.holds(h.f); err != nil || size < p.n {
-		return errors.Join(err, changedIf(size < p.n))
+	if err := p.holds(h.f); err != nil || fi.Size() < p.n {
+		return errors.Join(err, changedIf(fi.Size() < p.n))
 	}
-	h.checks.succeeded(nr)
-	if q == p && mtime.Equal(g.pub.Modified) {
+	if q == p && fi.ModTime().Equal(g.pub.Modified) {
 		return nil
 	}
 	h.proof.Store(q)
@@ -162,7 +161,7 @@ func (l *Log) grow(g *generation, h *held) error {
 	if q.n > p.n {
 		g.grown = time.Now()
 	}
-	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, mtime, pub.Late+late })
+	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, fi.ModTime(), pub.Late+late })
 	l.changedNow(g)
 	return nil
 }

@@ -35,6 +35,7 @@ type Log struct {
 	breaks    []time.Time
 	parked    time.Time // until when
 	followers map[*interest]struct{}
+	begun     int64 // the last ord that a reader may stand in who is not among them
 
 	cursorOnly bool // known from a cursor, not from the generations file
 }
@@ -284,7 +285,7 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 		off = l.takeBack(g, f)
 	}
 	if l.wanted() {
-		g.held = l.keepOpen(g, f, p, now)
+		g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, now)
 		g.held.release()
 	} else {
 		f.Close()
@@ -335,18 +336,23 @@ func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
 // read it with explicit offsets only. Errors are *Ended, ErrParked, or of the
 // file.
 func (l *Log) Open(id GenID) (*Handle, error) {
+	h, err := l.tryOpen(id, (*Log).opened)
 	// A file that is being renamed is found again as soon as the hint is there,
 	// or known to be gone when patience is over.
 	for deadline := time.Now().Add(10 * patience); ; time.Sleep(patience / 10) {
-		h, err := l.tryOpen(id)
 		if err == nil || !errors.Is(err, errMoved) && !errors.Is(err, errChanged) || time.Now().After(deadline) {
 			return h, err
 		}
-		l.set.lookNow(l)
+		l.set.catchUp(func() {
+			if h, err = l.tryOpen(id, (*Log).open); err != nil {
+				l.set.lookAll([]*Log{l}, l.set.isPolled(l.name))
+				l.set.endRound()
+			}
+		})
 	}
 }
 
-func (l *Log) tryOpen(id GenID) (*Handle, error) {
+func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error)) (*Handle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.find(id)
@@ -358,7 +364,7 @@ func (l *Log) tryOpen(id GenID) (*Handle, error) {
 	case !g.pub.Readable:
 		return nil, g.pub.End
 	}
-	h, err := l.open(g, true)
+	h, err := open(l, g, true)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
 	}
@@ -379,34 +385,21 @@ func (h *Handle) File() *os.File { return h.held.f }
 // from it before the call belongs to the generation. It costs an fstat and two
 // small preads.
 func (h *Handle) Check() error {
-	nr := h.held.checks.begin()
 	p := h.held.proof.Load()
-	size, _, err := fstat(h.held.f)
+	fi, err := h.held.f.Stat()
 	if err != nil {
 		return err
 	}
-	if size < p.n {
+	if fi.Size() < p.n {
 		err = errChanged
 	} else {
 		err = p.holds(h.held.f)
 	}
-	switch {
-	case err == nil:
-		h.held.checks.succeeded(nr)
-	case errors.Is(err, errChanged):
+	if errors.Is(err, errChanged) {
 		h.log.set.lookNow(h.log)
 	}
 	return err
 }
-
-// Now returns the number of checks that have begun so far. A reader that asks
-// right after a send need not check by itself, if CheckedSince says later that
-// another has.
-func (h *Handle) Now() uint64 { return h.held.checks.begun.Load() }
-
-// CheckedSince says that a check which began after Now had returned n has found
-// the file to be what it was: what was sent before is of the generation.
-func (h *Handle) CheckedSince(n uint64) bool { return h.held.checks.good.Load() > n }
 
 // readAt reads what is known to be there, and checks it.
 func (h *Handle) readAt(p []byte, off int64) (int, error) {

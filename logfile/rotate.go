@@ -128,9 +128,7 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 		return true
 	}
 	g.turned, g.reason = now, Rotated
-	// Of an empty one nothing could be confirmed: after a time without events,
-	// whatever has its inode now is news.
-	found := !g.doubt && (g.pub.Size > 0 || g.isOpen() || !l.blind) && l.locate(g)
+	found := !g.doubt && l.trustsInode(g) && l.locate(g)
 	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
 		g.turned = time.Time{}
 		return false
@@ -140,9 +138,8 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	case found:
 		mids = append(l.settleSize(g), mids...)
 	case g.isOpen():
-		g.held.unlinked(now)
-		mids = append(l.settleSize(g), mids...)
 		l.relocate(g, "", now)
+		mids = append(l.settleSize(g), mids...)
 	case l.adopt(g):
 	default:
 		g.gone()
@@ -157,6 +154,14 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	l.chain(mids)
 	l.handOver(g)
 	return true
+}
+
+// trustsInode says whether g may be looked for by its inode. If it is too short
+// to be confirmed by content, only a hint tells where it went: what has its
+// inode now may be new. After a time without hints it must do, but for an
+// empty one nothing at all could be confirmed.
+func (l *Log) trustsInode(g *generation) bool {
+	return g.isOpen() || g.pub.Size >= tailMax || l.blind && g.pub.Size > 0 || g.left && g == l.cur
 }
 
 // patience is how long a file is looked for that is not where it was, before it
@@ -240,7 +245,7 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 			err = errMoved
 		}
 	}
-	if errors.Is(err, errMoved) && l.locate(g) {
+	if errors.Is(err, errMoved) && l.trustsInode(g) && l.locate(g) {
 		err = l.lookAt(g) // an inode alone proves nothing
 	}
 	switch {
@@ -271,7 +276,9 @@ func (l *Log) broke(now time.Time, i info, real string) {
 	if !adopted {
 		g.gone()
 	}
-	g.update(func(p *Gen) { p.Final = true }) // a copy does not grow
+	if !l.blind && !g.left {
+		g.update(func(p *Gen) { p.Final = true }) // a copy does not grow
+	}
 	l.retire(g)
 	l.chain(mids)
 	l.noteCopies()
@@ -356,7 +363,7 @@ func (l *Log) prune(now time.Time) {
 		if g.pub.End == nil || l.behind(g.pub.ord) || g == l.tail || l.cur != nil && g.next == l.cur {
 			return false
 		}
-		if spare <= 0 && (g.pub.Readable || now.Sub(g.goneAt) < l.set.Hold) {
+		if spare <= 0 && (g.pub.Readable || now.Sub(g.goneAt) < l.set.Late) {
 			return false
 		}
 		spare--

@@ -13,7 +13,7 @@ import (
 
 // Rotated names: NAME.1, NAME-20261120, NAME.2026-11-20_13, NAME.old, each also
 // compressed. NAME is what stands before.
-var rotatedName = regexp.MustCompile(`^(.+)(?:\.\d{1,5}|[-._]\d{4}-?\d{2}-?\d{2}[-._T:0-9]*|-\d{9,11}|\.old)(?:\.(?:gz|zst|xz|bz2|Z|lz4))?$`)
+var rotatedName = regexp.MustCompile(`^(.+?)(?:\.\d{1,5}|[-._]\d{4}-?\d{2}-?\d{2}[-._T:0-9]*|-\d{9,11}|\.old)(?:\.(?:gz|zst|xz|bz2|Z|lz4))?$`)
 
 var compressedName = regexp.MustCompile(`\.(?:gz|zst|xz|bz2|Z|lz4|zip)$`)
 
@@ -168,7 +168,9 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 		return false
 	}
 	g.forgetHeld()
-	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool { return noted.pub.Path == s.path })
+	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool {
+		return noted.pub.ord == 0 && noted.ino == s.ino && noted.pub.Path == s.path
+	})
 	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
 	l.relocate(g, s.path, time.Now())
 	g.update(func(pub *Gen) { pub.Size, pub.Modified = s.size, s.mtime })
@@ -242,7 +244,7 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 	}
 	last := sibling{path: g.pub.Path, info: info{mtime: g.pub.Modified}}
 	for _, s := range l.siblings() {
-		if l.known(s) || l.isCopy(s) || g.pub.Readable && s.sameFile(g.dev, g.ino) {
+		if l.known(s) || l.isCopy(s) || g.pub.Readable && !g.weak && s.sameFile(g.dev, g.ino) {
 			continue
 		}
 		// From a cursor alone we know g, but not which siblings were there before it.

@@ -74,8 +74,7 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 			l.followOld(t, now)
 		}
 		if t.from == l.name && l.cur != nil {
-			l.cur.left = true
-			l.cur.doubt = !l.cur.isOpen() && l.cur.pub.Size < tailMax
+			l.doubt(l.cur)
 		}
 	}
 	var unseen []*generation
@@ -99,6 +98,22 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 		before, unseen = unseen, nil
 	}
 	return l.identify(before), l.identify(unseen)
+}
+
+// doubt notes that g left the path, and whether it is too short to be told from
+// what has its inode now: a descriptor tells, unless it was opened since.
+func (l *Log) doubt(g *generation) {
+	g.left = true
+	g.doubt = g.pub.Size < tailMax && (!g.isOpen() || l.hasInode(g))
+	if g.doubt {
+		g.forgetHeld()
+	}
+}
+
+// hasInode says whether the file at the log's path has g's inode.
+func (l *Log) hasInode(g *generation) bool {
+	i, _, err := statPath(l.name)
+	return err == nil && i.sameFile(g.dev, g.ino)
 }
 
 // isCurrent says whether a file that left the path is the current generation.
@@ -129,11 +144,7 @@ func (l *Log) followOld(t trail, now time.Time) {
 // isAtPath says whether the log's path still names the current generation's
 // file.
 func (l *Log) isAtPath() bool {
-	if l.cur == nil || l.cur.doubt {
-		return false
-	}
-	i, _, err := statPath(l.name)
-	return err == nil && i.sameFile(l.cur.dev, l.cur.ino)
+	return l.cur != nil && !l.cur.doubt && l.hasInode(l.cur)
 }
 
 // noteCopy notes a sibling that appeared while the current generation was in
