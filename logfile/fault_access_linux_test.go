@@ -201,7 +201,7 @@ func TestF18ReadErrors(t *testing.T) {
 		t.Skip("strace is not installed")
 	}
 	for _, errno := range []string{"EIO", "ESTALE"} {
-		for _, when := range []string{"1..2", "2..5", "5..40", "7+11"} {
+		for _, when := range []string{"1..2", "2..5", "5..15", "7+11"} {
 			t.Run(fmt.Sprintf("%s/when=%s", errno, when), func(t *testing.T) {
 				t.Parallel()
 				for _, way := range []way{live, down} {

@@ -103,7 +103,7 @@ func (r *reader) blame(format string, args ...any) {
 
 // note keeps the newest lines of what happened, for a failure.
 func (r *reader) note(format string, args ...any) {
-	const enough = 60
+	const enough = 20
 	if len(r.trace) == enough {
 		r.trace = r.trace[1:]
 	}

@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"time"
 )
@@ -14,6 +13,7 @@ type generation struct {
 	dev, ino uint64
 	print    print // recognises it; while held is open, held.proof is ahead of it
 	held     *held
+	checks   *checks // nil until it is first opened
 
 	turned time.Time // since when another file is at the log's path; zero: current
 	grown  time.Time // when we last saw it grow
@@ -119,8 +119,16 @@ func (l *Log) open(g *generation, asReader bool) (*held, error) {
 		return nil, err
 	}
 	g.dev = i.dev
-	g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, time.Now())
+	g.held = l.keepOpen(g, f, p, time.Now())
 	return g.held, nil
+}
+
+// keepOpen makes f, in use, the descriptor of g.
+func (l *Log) keepOpen(g *generation, f *os.File, p *proof, now time.Time) *held {
+	if g.checks == nil {
+		g.checks = new(checks)
+	}
+	return l.set.holder.add(f, p, g.checks, func() bool { return l.isNeeded(g) }, now)
 }
 
 // recognise confirms by content that f is g. The inode picks the candidate;
@@ -134,22 +142,24 @@ func (g *generation) recognise(f *os.File, i info) (*proof, error) {
 
 // grow takes in what was appended to g. Errors are errChanged or of the file.
 func (l *Log) grow(g *generation, h *held) error {
+	nr := h.checks.begin()
 	p := h.proof.Load()
-	fi, err := h.f.Stat()
+	size, mtime, err := fstat(h.f)
 	if err != nil {
-		return fmt.Errorf("stat %s: %w", g.pub.Path, err)
+		return err
 	}
 	q := p
-	if fi.Size() > p.n {
-		if q, err = p.grown(h.f, fi.Size()); err != nil {
+	if size > p.n {
+		if q, err = p.grown(h.f, size); err != nil {
 			return err
 		}
 	}
 	// Only now: had the file been cut while we read, the old proof would fail.
-	if err := p.holds(h.f); err != nil || fi.Size() < p.n {
-		return errors.Join(err, changedIf(fi.Size() < p.n))
+	if err := p.holds(h.f); err != nil || size < p.n {
+		return errors.Join(err, changedIf(size < p.n))
 	}
-	if q == p && fi.ModTime().Equal(g.pub.Modified) {
+	h.checks.succeeded(nr)
+	if q == p && mtime.Equal(g.pub.Modified) {
 		return nil
 	}
 	h.proof.Store(q)
@@ -161,7 +171,7 @@ func (l *Log) grow(g *generation, h *held) error {
 	if q.n > p.n {
 		g.grown = time.Now()
 	}
-	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, fi.ModTime(), pub.Late+late })
+	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, mtime, pub.Late+late })
 	l.changedNow(g)
 	return nil
 }

@@ -13,8 +13,9 @@ import (
 // holder it belongs to closes it when it has not been used for a while, or to
 // make room, but never while it is in use.
 type held struct {
-	f     *os.File
-	proof atomic.Pointer[proof]
+	f      *os.File
+	proof  atomic.Pointer[proof]
+	checks *checks
 
 	holder *holder // guards what follows
 	elem   *list.Element
@@ -23,6 +24,22 @@ type held struct {
 	shut   bool
 	needed func() bool // is a reader behind on it? Asked without the lock
 	gone   time.Time   // since when it is in no directory; zero: it is in one
+}
+
+// checks numbers the checks of one generation, over all its descriptors, so that
+// one of them can serve all who have read before it began.
+type checks struct{ begun, good atomic.Uint64 }
+
+func (c *checks) begin() uint64 { return c.begun.Add(1) }
+
+// succeeded notes that check nr found the file to be what it was.
+func (c *checks) succeeded(nr uint64) {
+	for {
+		good := c.good.Load()
+		if nr <= good || c.good.CompareAndSwap(good, nr) {
+			return
+		}
+	}
 }
 
 // A holder keeps at most max unused descriptors.
@@ -36,8 +53,8 @@ type holder struct {
 func newHolder(max int) *holder { return &holder{max: max, lru: list.New()} }
 
 // add takes over f, in use once.
-func (ho *holder) add(f *os.File, p *proof, needed func() bool, now time.Time) *held {
-	h := &held{f: f, holder: ho, refs: 1, used: now, needed: needed}
+func (ho *holder) add(f *os.File, p *proof, c *checks, needed func() bool, now time.Time) *held {
+	h := &held{f: f, checks: c, holder: ho, refs: 1, used: now, needed: needed}
 	h.proof.Store(p)
 	ho.mu.Lock()
 	defer ho.mu.Unlock()

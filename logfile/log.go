@@ -285,7 +285,7 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 		off = l.takeBack(g, f)
 	}
 	if l.wanted() {
-		g.held = l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, now)
+		g.held = l.keepOpen(g, f, p, now)
 		g.held.release()
 	} else {
 		f.Close()
@@ -385,21 +385,34 @@ func (h *Handle) File() *os.File { return h.held.f }
 // from it before the call belongs to the generation. It costs an fstat and two
 // small preads.
 func (h *Handle) Check() error {
+	nr := h.held.checks.begin()
 	p := h.held.proof.Load()
-	fi, err := h.held.f.Stat()
+	size, _, err := fstat(h.held.f)
 	if err != nil {
 		return err
 	}
-	if fi.Size() < p.n {
+	if size < p.n {
 		err = errChanged
 	} else {
 		err = p.holds(h.held.f)
 	}
-	if errors.Is(err, errChanged) {
+	switch {
+	case err == nil:
+		h.held.checks.succeeded(nr)
+	case errors.Is(err, errChanged):
 		h.log.set.lookNow(h.log)
 	}
 	return err
 }
+
+// Now returns the number of checks that have begun so far. A reader that asks
+// right after a send need not check by itself, if CheckedSince says later that
+// another has.
+func (h *Handle) Now() uint64 { return h.held.checks.begun.Load() }
+
+// CheckedSince says that a check which began after Now had returned n has found
+// the file to be what it was: what was sent before is of the generation.
+func (h *Handle) CheckedSince(n uint64) bool { return h.held.checks.good.Load() > n }
 
 // readAt reads what is known to be there, and checks it.
 func (h *Handle) readAt(p []byte, off int64) (int, error) {

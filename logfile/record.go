@@ -3,6 +3,7 @@ package logfile
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -87,8 +88,10 @@ func parseRecord(line string) (record, error) {
 		}
 	}
 	for i, v := range map[int]*[16]byte{7: &r.print.head, 8: &r.print.tail} {
-		if n, err := hex.Decode(v[:], []byte(fields[i])); err != nil || n != len(v) {
+		if b, err := hex.DecodeString(fields[i]); err != nil || len(b) != len(v) {
 			return bad("hash", errors.New("not 32 hexadecimal digits"))
+		} else {
+			copy(v[:], b)
 		}
 	}
 	if r.off < 0 || r.print.n < 0 {
@@ -183,33 +186,44 @@ func (s *Set) loadGenerations() map[string][]record {
 
 // generationsChanged has the generations file written soon.
 func (s *Set) generationsChanged() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unsaved = true
+	select {
+	case s.unsaved <- struct{}{}:
+	default:
+	}
 }
 
-// saveIfDue writes the generations file if there are new generations, but not
-// so often that it becomes work; sizes alone are written when the Set ends.
-func (s *Set) saveIfDue(now time.Time) {
-	s.mu.Lock()
-	pause := s.Active + time.Duration(len(s.order))*time.Millisecond
-	due := s.unsaved && now.Sub(s.lastSave) >= pause
-	s.mu.Unlock()
-	if due {
+// saveUntil writes the generations file when there are new generations, in a
+// goroutine of its own: nothing waits for it. It pauses so long in between that
+// it is idle for most of the time, however large the file. Sizes alone are
+// written when the Set ends.
+func (s *Set) saveUntil(ctx context.Context) {
+	const share = 50 // of the time that it may take
+	for {
+		select {
+		case <-s.unsaved:
+		case <-ctx.Done():
+			return
+		}
+		begun := time.Now()
 		s.saveGenerations() // fails again at the end, where it is returned
+		pause := max(s.Active, share*time.Since(begun))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // saveGenerations writes the generations of our logs, and keeps those that
 // other processes wrote of theirs.
 func (s *Set) saveGenerations() error {
-	s.mu.Lock()
-	s.unsaved, s.lastSave = false, time.Now()
-	logs := slices.Clone(s.order)
-	s.mu.Unlock()
 	if s.State == "" {
 		return nil
 	}
+	s.mu.Lock()
+	logs := slices.Clone(s.order)
+	s.mu.Unlock()
 	b := []byte(generationsHeader + "\n")
 	for _, l := range logs {
 		b = l.appendRecords(b)

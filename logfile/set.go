@@ -45,19 +45,18 @@ type Set struct {
 	due     dueList
 	active  activeLogs
 
-	mu       sync.Mutex // guards what follows; taken after a Log's, never before it
-	err      error      // why there are no events
-	targets  []*target
-	logs     map[string]*Log
-	order    []*Log // as they joined
-	dirs     map[string]*dir
-	byWatch  map[int32]*dir
-	known    map[string][]record    // from the state and from cursors, until their log joins
-	came     map[string]*generation // by new path: what one log lost to another in this round
-	listed   []*dir                 // whose names are known in this round
-	joined   chan struct{}
-	unsaved  bool
-	lastSave time.Time
+	mu      sync.Mutex // guards what follows; taken after a Log's, never before it
+	err     error      // why there are no events
+	targets []*target
+	logs    map[string]*Log
+	order   []*Log // as they joined
+	dirs    map[string]*dir
+	byWatch map[int32]*dir
+	known   map[string][]record    // from the state and from cursors, until their log joins
+	came    map[string]*generation // by new path: what one log lost to another in this round
+	listed  []*dir                 // whose names are known in this round
+	joined  chan struct{}
+	unsaved chan struct{} // holds one while there is something to save
 
 	rounds sync.Mutex // one round of looks at a time; taken before all others
 	events []inotify.Event
@@ -93,6 +92,7 @@ func (s *Set) setup() {
 		s.byWatch = make(map[int32]*dir)
 		s.came = make(map[string]*generation)
 		s.joined = make(chan struct{})
+		s.unsaved = make(chan struct{}, 1)
 		s.due.kick = make(chan struct{}, 1)
 		if s.State != "" {
 			s.Skip = append(slices.Clone(s.Skip), s.State)
@@ -451,6 +451,7 @@ func (s *Set) Run(ctx context.Context) error {
 	if s.watcher != nil {
 		wg.Go(s.readEvents)
 	}
+	wg.Go(func() { s.saveUntil(ctx) })
 	s.sweepUntil(ctx)
 	s.catchUp(func() {}) // the state must not know half of a rotation
 	if s.watcher != nil {

@@ -13,7 +13,7 @@ import (
 
 // Rotated names: NAME.1, NAME-20261120, NAME.2026-11-20_13, NAME.old, each also
 // compressed. NAME is what stands before.
-var rotatedName = regexp.MustCompile(`^(.+?)(?:\.\d{1,5}|[-._]\d{4}-?\d{2}-?\d{2}[-._T:0-9]*|-\d{9,11}|\.old)(?:\.(?:gz|zst|xz|bz2|Z|lz4))?$`)
+var rotatedName = regexp.MustCompile(`^(.+)(?:\.\d{1,5}|[-._]\d{4}-?\d{2}-?\d{2}[-._T:0-9]*|-\d{9,11}|\.old)(?:\.(?:gz|zst|xz|bz2|Z|lz4))?$`)
 
 var compressedName = regexp.MustCompile(`\.(?:gz|zst|xz|bz2|Z|lz4|zip)$`)
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // Windows tells no inode without opening the file; the time of birth stands in
@@ -28,3 +29,11 @@ func openLog(path string) (*os.File, error) { return os.Open(path) }
 func nameOf(*os.File) string { return "" }
 
 func descriptorLimit() int { return 4096 }
+
+func fstat(f *os.File) (size int64, mtime time.Time, err error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return fi.Size(), fi.ModTime(), nil
+}

@@ -147,16 +147,15 @@ func (s *Set) rescan() {
 
 // A sweeper goes round all logs and directories, a part of them at each tick.
 type sweeper struct {
-	set        *Set
-	nextLog    int
-	nextDir    int
-	untrusted  []*dir
-	dirs       []string
-	lastHolder time.Time
+	set       *Set
+	ticks     int // so far
+	untrusted []*dir
+	dirs      []string
 }
 
 func (w *sweeper) tick(now time.Time) {
 	s := w.set
+	w.ticks++
 	s.lookAll(s.active.list(now.Add(-activeFor)), false)
 	w.listDirs()
 	for _, d := range w.untrusted {
@@ -164,27 +163,26 @@ func (w *sweeper) tick(now time.Time) {
 		w.rescanDir(d.path)
 	}
 	w.tickLogs()
-	w.tickDirs()
+	for i, j := w.part(len(w.dirs)); i < j; i++ {
+		w.rescanDir(w.dirs[i])
+	}
 	s.endRound()
 	s.holder.sweep(now.Add(-s.Hold), now.Add(-s.PinFor), s.PinBytes)
-	s.saveIfDue(now)
 }
 
-// share is how many of n are looked at in one tick, so that all are in a sweep.
-func (w *sweeper) share(n int) int {
-	ticks := max(1, int(w.set.Sweep/w.set.Active))
-	return (n + ticks - 1) / ticks
+// part returns which of n things this tick is for, so that a sweep is for each
+// of them once.
+func (w *sweeper) part(n int) (from, to int) {
+	all := max(1, int(w.set.Sweep/w.set.Active))
+	k := w.ticks % all
+	return n * k / all, n * (k + 1) / all
 }
 
 func (w *sweeper) tickLogs() {
 	s := w.set
 	s.mu.Lock()
-	n := len(s.order)
-	var part []*Log
-	for range w.share(n) {
-		part = append(part, s.order[w.nextLog%n])
-		w.nextLog++
-	}
+	from, to := w.part(len(s.order))
+	part := slices.Clone(s.order[from:to])
 	s.mu.Unlock()
 	s.lookAll(part, false)
 }
@@ -206,13 +204,6 @@ func (w *sweeper) listDirs() {
 		if d.polled && (len(d.logs) > 0 || s.concerns(d.path)) {
 			w.untrusted = append(w.untrusted, d)
 		}
-	}
-}
-
-func (w *sweeper) tickDirs() {
-	for range w.share(len(w.dirs)) {
-		w.rescanDir(w.dirs[w.nextDir%len(w.dirs)])
-		w.nextDir++
 	}
 }
 

@@ -49,12 +49,15 @@ func (s *Set) Why(path string) Why {
 	s.mu.Unlock()
 	for _, t := range targets {
 		v := t.judge(abs, i.mode, func(name string) bool { return w.OlderOf != nil && filepath.Base(w.OlderOf.name) == name })
-		if !t.covers(filepath.Dir(abs)) || t.kind == fileTarget || v.yes {
+		if t.kind == fileTarget || v.yes || t.kind == dirTarget && !within(abs, t.base) || t.kind == globTarget && !t.covers(filepath.Dir(abs)) {
 			continue
 		}
 		w.Target, w.Rule, w.Cure = t.spec, v.rule, v.cure
 	}
 	switch {
+	case w.OlderOf != nil && err == nil && w.Rule == "":
+		w.Rule = "it is an older generation of " + w.OlderOf.name + ", and read as such"
+		w.Cure = nameIt + " to read it as a log of its own"
 	case errors.Is(err, fs.ErrNotExist):
 		w.Rule, w.Cure = "there is no such file", "check the name; a file that is named as a target is waited for"
 	case err != nil:
