@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +10,8 @@ import (
 
 // replaceFile is the durable write: a temporary file, fsync, rename, fsync of
 // the directory. After a crash the file is whole, the old one or the new one.
-func replaceFile(path string, b []byte) (err error) {
+// write need not look at the errors of w.
+func replaceFile(path string, write func(w *bufio.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("create temporary file: %w", err)
@@ -20,7 +22,11 @@ func replaceFile(path string, b []byte) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(b); err != nil {
+	w := bufio.NewWriter(f)
+	if err = write(w); err != nil {
+		return err
+	}
+	if err = w.Flush(); err != nil {
 		return fmt.Errorf("write %s: %w", f.Name(), err)
 	}
 	if err = f.Sync(); err != nil {

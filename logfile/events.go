@@ -44,8 +44,8 @@ func (s *Set) isPolled(path string) bool {
 	return s.dirOf(filepath.Dir(path)).polled
 }
 
-// maxPolls bounds how long a storm of renames can keep us from looking.
-const maxPolls = 100
+// maxSettling bounds how long a storm of renames can keep us from looking.
+const maxSettling = 200 * time.Millisecond
 
 // maxRounds bounds how long it can keep us from all else.
 const maxRounds = 10
@@ -64,25 +64,32 @@ func (s *Set) follow() {
 // Names are resolved to files only once no more renames come: what was
 // app.log.1 when an event was queued may be app.log.2 by now.
 func (s *Set) followRound() bool {
+	if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
+		return false
+	}
 	r := &round{set: s, trails: make(map[*Log]trails)}
-	for i := range maxPolls {
-		if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
-			if i == 0 {
-				return false
-			}
-			break
-		}
-		s.mu.Lock()
-		for _, e := range s.events {
-			r.add(e)
-		}
-		s.mu.Unlock()
+	for began := time.Now(); r.take(s.events); {
 		for _, ts := range r.trails {
 			ts.resolve()
 		}
+		if time.Since(began) > maxSettling {
+			break
+		}
+		s.events = s.watcher.Poll(s.events[:0])
 	}
 	r.finish()
 	return true
+}
+
+// take adds events and says whether there was a rename among them.
+func (r *round) take(events []inotify.Event) (renamed bool) {
+	r.set.mu.Lock()
+	defer r.set.mu.Unlock()
+	for _, e := range events {
+		r.add(e)
+		renamed = renamed || e.Op&^(inotify.Modify|inotify.Attrib) != 0
+	}
+	return renamed
 }
 
 // A round collects what a batch of events hints at, so that each log is looked

@@ -215,6 +215,7 @@ func TestF18ReadErrors(t *testing.T) {
 // failReads reads a log through a rotation in a child in which some preads of
 // the log fail. The count is per thread.
 func failReads(x *fixture, strace, errno, when string) {
+	x.conf.Sweep = x.conf.Active // it is tried again at every sweep
 	w := newWriter(x.t, x.path("app.log"))
 	w.write(100)
 	trace := filepath.Join(x.t.TempDir(), "trace")

@@ -1,7 +1,6 @@
 package logfile_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -187,10 +186,4 @@ func (x *fixture) judge(w *refWriter) {
 	r.expect(w.contents()...)
 	x.down()
 	r.expect(w.contents()...)
-}
-
-// String shows a config in a failure.
-func (c config) String() string {
-	b, _ := json.Marshal(c)
-	return string(b)
 }

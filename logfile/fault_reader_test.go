@@ -162,19 +162,6 @@ func (r *reader) awaitEnd(n int) *logfile.Ended {
 	return r.ends[n]
 }
 
-// awaitError waits for an error that contains text.
-func (r *reader) awaitError(text string) {
-	r.t.Helper()
-	r.await("error "+text, func() bool {
-		for _, s := range r.errs {
-			if strings.Contains(s, text) {
-				return true
-			}
-		}
-		return false
-	})
-}
-
 // expect waits until exactly want was delivered, generation by generation.
 // Generations without a byte are left out of both.
 func (r *reader) expect(want ...[]byte) {

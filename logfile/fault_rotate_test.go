@@ -101,6 +101,49 @@ func TestF01bLateWriter(t *testing.T) {
 	}, live, down, cursor, paused)
 }
 
+// A writer that reopens within the quiet time is not late: its last bytes come
+// before the first of the next generation.
+func TestF01bWithinQuiet(t *testing.T) {
+	eachWay(t, func(x *fixture) {
+		x.conf.Quiet = 2 * time.Second
+		w := newWriter(t, x.path("app.log"))
+		w.write(5)
+		r := x.follow("app.log")
+		r.expect(w.contents()...)
+		x.strike(func() {
+			old := w.rotate()
+			w.write(3)
+			old.write(3)
+		})
+		r.expect(w.contents()...)
+		if got := r.late()[0]; got != 0 {
+			t.Errorf("%d bytes of the old generation came late, want them before the next one", got)
+		}
+	}, live, down, paused)
+}
+
+// Events alone are enough: nothing waits for a sweep.
+func TestF01ByEventsAlone(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, live)
+	x.conf.Active, x.conf.Sweep = time.Hour, time.Hour
+	w := newWriter(t, x.path("app.log"))
+	r := x.follow("app.log")
+	for _, step := range []func(){
+		func() { w.write(3) },
+		func() { w.rotate(); w.write(3) },
+		func() { w.rotateDated(); w.write(3) },
+		func() { w.write(1); w.copyTruncate(); w.write(3) },
+		func() { w.replace(text(1, 300)) },
+		func() { w.remove(); w.open(); w.write(3) },
+		func() { w.truncate(); w.write(3) },
+	} {
+		step()
+		r.expect(w.contents()...)
+	}
+	wantLost(t, r)
+}
+
 // A late writer is counted, and no more waited for than Late.
 func TestF01bLateEnds(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 func TestStateShared(t *testing.T) {
 	t.Parallel()
 	dir, state := t.TempDir(), t.TempDir()
-	paths := []string{filepath.Join(dir, "a.log"), filepath.Join(dir, "b.log")}
+	paths := []string{filepath.Join(dir, "a.log"), filepath.Join(dir, "b \"\n c.log ")}
 	var ids [2]logfile.GenID
 	for i, path := range paths {
 		must(t, os.WriteFile(path, text(i, 500), 0o644))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -155,6 +156,50 @@ func TestF04RegrownWithCopy(t *testing.T) {
 				x.judge(w)
 				wantLost(t, r)
 			}, live, down, cursor, paused)
+		})
+	}
+}
+
+// Who sends from the descriptor itself asks after the send: what is cut under
+// it is told, what is only renamed is not.
+func TestF04Handle(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault func(w *refWriter)
+		holds bool
+	}{
+		"nothing":      {func(w *refWriter) {}, true},
+		"append":       {func(w *refWriter) { w.write(1) }, true},
+		"rename":       {func(w *refWriter) { w.rotate() }, true},
+		"replace":      {func(w *refWriter) { w.replace(text(3, 9000)) }, true},
+		"delete":       {(*refWriter).remove, true},
+		"truncate":     {(*refWriter).truncate, false},
+		"copytruncate": {(*refWriter).copyTruncate, false},
+		"regrow":       {func(w *refWriter) { w.truncate(); w.raw(text(2, 9000)) }, false},
+		"regrow with the same beginning": {func(w *refWriter) {
+			w.truncate()
+			w.raw(append(text(1, 5000), text(2, 4000)...))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+			w.raw(text(1, 6000))
+			l, done := runSet(t, w.path)
+			defer done()
+			h, err := l.Open(l.Stat().Current.ID)
+			must(t, err)
+			defer h.Close()
+			tt.fault(w)
+			n := h.Now()
+			if err := h.Check(); (err == nil) != tt.holds {
+				t.Errorf("Check() = %v, want an error: %v", err, !tt.holds)
+			}
+			if got := h.CheckedSince(n); got != tt.holds {
+				t.Errorf("CheckedSince() = %v, want %v", got, tt.holds)
+			}
+			if h.CheckedSince(h.Now()) {
+				t.Error("CheckedSince(Now()) = true, want false: no check has begun since")
+			}
 		})
 	}
 }

@@ -1,7 +1,7 @@
 package logfile
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -216,7 +216,7 @@ func (s *Set) saveUntil(ctx context.Context) {
 }
 
 // saveGenerations writes the generations of our logs, and keeps those that
-// other processes wrote of theirs.
+// other processes wrote of theirs. It holds no more than a log's in memory.
 func (s *Set) saveGenerations() error {
 	if s.State == "" {
 		return nil
@@ -224,26 +224,29 @@ func (s *Set) saveGenerations() error {
 	s.mu.Lock()
 	logs := slices.Clone(s.order)
 	s.mu.Unlock()
-	b := []byte(generationsHeader + "\n")
-	for _, l := range logs {
-		b = l.appendRecords(b)
-	}
-	unlock, err := lockFile(filepath.Join(s.State, generationsFile+".lock"))
+	path := filepath.Join(s.State, generationsFile)
+	unlock, err := lockFile(path + ".lock")
 	if err != nil {
 		return fmt.Errorf("save generations: %w", err)
 	}
 	defer unlock()
-	b = s.appendForeign(b)
-	old, err := os.ReadFile(filepath.Join(s.State, generationsFile))
-	if err == nil && bytes.Equal(old, b) {
-		return nil
-	}
-	if err := replaceFile(filepath.Join(s.State, generationsFile), b); err != nil {
+	err = replaceFile(path, func(w *bufio.Writer) error {
+		w.WriteString(generationsHeader + "\n")
+		var b []byte
+		for _, l := range logs {
+			b = l.appendRecords(b[:0])
+			w.Write(b)
+		}
+		return s.keepForeign(w, path)
+	})
+	if err != nil {
 		return fmt.Errorf("save generations: %w", err)
 	}
 	return nil
 }
 
+// appendRecords writes the generations in their order: the next process links
+// them as they come.
 func (l *Log) appendRecords(b []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -261,25 +264,36 @@ func (l *Log) appendRecords(b []byte) []byte {
 	return b
 }
 
-// appendForeign keeps the records of logs that are not ours, as long as their
-// files exist.
-func (s *Set) appendForeign(b []byte) []byte {
-	known := s.loadGenerations()
-	paths := make([]string, 0, len(known))
-	for path := range known {
-		if s.log(path) == nil {
-			paths = append(paths, path)
+// keepForeign copies the records of logs that are not ours, as long as their
+// files exist. A file that cannot be read has none.
+func (s *Set) keepForeign(w *bufio.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	for r := bufio.NewReader(f); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return nil
+		}
+		// Only the opening quote of the last field stands behind a blank: within
+		// a quoted name it would be escaped.
+		i := strings.LastIndex(line, ` "`)
+		if i < 0 {
+			continue
+		}
+		if log, err := strconv.Unquote(strings.TrimSuffix(line[i+1:], "\n")); err != nil || s.log(log) != nil {
+			continue
+		}
+		rec, err := parseRecord(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			continue
+		}
+		if _, err := os.Lstat(rec.path); err == nil || rec.gone {
+			w.WriteString(line)
 		}
 	}
-	slices.Sort(paths)
-	for _, path := range paths {
-		for _, r := range known[path] {
-			if _, err := os.Lstat(r.path); err == nil || r.gone {
-				b = append(r.append(b), '\n')
-			}
-		}
-	}
-	return b
 }
 
 // A Mark is a position together with what recognises its generation again. It
@@ -386,11 +400,14 @@ func (c Cursor) Load() ([]Mark, error) {
 
 // Save replaces the file. When it returns, the marks survive a power cut.
 func (c Cursor) Save(marks []Mark) error {
-	b := []byte(cursorHeader + "\n")
-	for _, m := range marks {
-		b = append(m.rec.append(b), '\n')
-	}
-	if err := replaceFile(c.Path, b); err != nil {
+	err := replaceFile(c.Path, func(w *bufio.Writer) error {
+		w.WriteString(cursorHeader + "\n")
+		for _, m := range marks {
+			w.Write(append(m.rec.append(nil), '\n'))
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("save cursor: %w", err)
 	}
 	return nil

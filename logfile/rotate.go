@@ -27,6 +27,7 @@ func (l *Log) relocate(g *generation, path string, now time.Time) {
 		g.held.unlinked(now)
 	}
 	l.set.realias(l, g.pub.Path, path)
+	g.missed = time.Time{}
 	g.update(func(p *Gen) { p.Path = path })
 	if g != l.cur {
 		l.oldPub = nil
@@ -127,12 +128,14 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 		l.chain(mids)
 		return true
 	}
-	g.turned, g.reason = now, Rotated
-	found := !g.doubt && l.trustsInode(g) && l.locate(g)
-	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
-		g.turned = time.Time{}
+	if !g.left && len(mids) == 0 && l.notYet(now, g) {
 		return false
 	}
+	found := !g.doubt && l.trustsInode(g) && l.locate(g)
+	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
+		return false
+	}
+	g.turned, g.reason = now, Rotated
 	l.cur = nil
 	switch {
 	case found:
@@ -245,13 +248,17 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 			err = errMoved
 		}
 	}
-	if errors.Is(err, errMoved) && l.trustsInode(g) && l.locate(g) {
-		err = l.lookAt(g) // an inode alone proves nothing
+	if errors.Is(err, errMoved) {
+		if l.notYet(now, g) {
+			return
+		}
+		if l.trustsInode(g) && l.locate(g) {
+			err = l.lookAt(g) // an inode alone proves nothing
+		}
 	}
 	switch {
 	case err == nil:
 		g.missed = time.Time{}
-	case errors.Is(err, errMoved) && l.notYet(now, g):
 	case errors.Is(err, errMoved), errors.Is(err, errChanged):
 		g.gone()
 		l.changedNow(g)

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -69,11 +70,9 @@ func (ts trails) resolve() {
 func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 	ts := l.trails
 	l.trails = nil
+	l.followOld(ts, now)
 	for _, t := range ts {
-		if t.from != l.name && t.path != l.name {
-			l.followOld(t, now)
-		}
-		if t.from == l.name && l.cur != nil {
+		if t.from == l.name && l.cur != nil && (!t.ok || t.info.sameFile(l.cur.dev, l.cur.ino)) {
 			l.doubt(l.cur)
 		}
 	}
@@ -129,16 +128,28 @@ func (l *Log) isCurrent(t trail) bool {
 	return g.print.n >= tailMax && l.isAt(g, t.path)
 }
 
-// followOld moves an old generation along.
-func (l *Log) followOld(t trail, now time.Time) {
-	g := l.oldAt(t.from)
-	switch {
-	case t.wasAtPath:
-	case g == nil:
-		l.noteCopy(t)
-	case t.path == "", t.ok && t.info.sameFile(g.dev, g.ino):
-		l.relocate(g, t.path, now)
+// followOld moves the old generations along. Where one is by the hints is where
+// the next hint finds it, even if its file has been renamed on meanwhile.
+func (l *Log) followOld(ts trails, now time.Time) {
+	olds := make([]*generation, len(ts)) // by the names before the round
+	for i, t := range ts {
+		olds[i] = l.oldAt(t.from)
 	}
+	for i, t := range ts {
+		switch g := olds[i]; {
+		case t.from == l.name || t.path == l.name || t.wasAtPath:
+		case g != nil:
+			l.relocate(g, t.path, now)
+		case !l.isOlderName(t.from):
+			l.noteCopy(t)
+		}
+	}
+}
+
+// isOlderName says whether a file of that name would be an older generation.
+func (l *Log) isOlderName(path string) bool {
+	dir, base := filepath.Split(path)
+	return slices.ContainsFunc(rotatedBases(base), func(b string) bool { return dir+b == l.name || dir+b == l.real })
 }
 
 // isAtPath says whether the log's path still names the current generation's
