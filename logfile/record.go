@@ -277,17 +277,8 @@ func (s *Set) keepForeign(w *bufio.Writer, path string) error {
 		if err != nil {
 			return nil
 		}
-		// Only the opening quote of the last field stands behind a blank: within
-		// a quoted name it would be escaped.
-		i := strings.LastIndex(line, ` "`)
-		if i < 0 {
-			continue
-		}
-		if log, err := strconv.Unquote(strings.TrimSuffix(line[i+1:], "\n")); err != nil || s.log(log) != nil {
-			continue
-		}
 		rec, err := parseRecord(strings.TrimSuffix(line, "\n"))
-		if err != nil {
+		if err != nil || s.log(rec.log) != nil {
 			continue
 		}
 		if _, err := os.Lstat(rec.path); err == nil || rec.gone {
