@@ -1,7 +1,6 @@
 package logfile_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,12 +72,6 @@ func reuse(x *fixture, n, same int) {
 	}
 	x.judge(w)
 	wantLost(x.t, r)
-}
-
-// awaitIdle waits until no descriptor is held: an inode in use is not reused.
-func (x *fixture) awaitIdle() {
-	x.t.Helper()
-	eventually(x.t, "no descriptor is held", func() bool { return x.run.numbers().Held == 0 })
 }
 
 // A thousand times, restart between.
@@ -213,17 +206,5 @@ func TestF08bTwoCopies(t *testing.T) {
 				x.judgeLast(w, r)
 			}, live, down, paused)
 		})
-	}
-}
-
-// judgeLast wants the first and the last generation of w delivered whole, and
-// nothing appended to the first.
-func (x *fixture) judgeLast(w *refWriter, r *reader) {
-	x.t.Helper()
-	w.write(1)
-	first, last := w.ledger[0].bytes, w.gen.bytes
-	r.await("the last generation", func() bool { return bytes.Equal(r.gens[len(r.gens)-1].bytes, last) })
-	if got := r.gens[0].bytes; !bytes.Equal(got, first) {
-		x.t.Errorf("the first generation is %s, want %s", glimpse(got), glimpse(first))
 	}
 }

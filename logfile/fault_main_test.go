@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests; a machine under load may need it.
-const patience = 4 * time.Second
+const patience = 15 * time.Second
 
 // night returns all under FAIRLEAD_NIGHT=1, and few, which it prints, otherwise.
 func night(t testing.TB, what string, few, all int) int {

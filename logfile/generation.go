@@ -13,7 +13,6 @@ type generation struct {
 	dev, ino uint64
 	print    print // recognises it; while held is open, held.proof is ahead of it
 	held     *held
-	checks   *checks // nil until it is first opened
 
 	turned time.Time // since when another file is at the log's path; zero: current
 	grown  time.Time // when we last saw it grow
@@ -76,6 +75,11 @@ func (g *generation) tidy() {
 	}
 }
 
+// isAsSeen says that by its stat the file is g, and has not changed.
+func (g *generation) isAsSeen(i info) bool {
+	return i.sameFile(g.dev, g.ino) && i.size == g.pub.Size && i.mtime.Equal(g.pub.Modified)
+}
+
 // isOpen says that a descriptor is held for it.
 func (g *generation) isOpen() bool { return g.held != nil && !g.held.isShut() }
 
@@ -125,10 +129,7 @@ func (l *Log) open(g *generation, asReader bool) (*held, error) {
 
 // keepOpen makes f, in use, the descriptor of g.
 func (l *Log) keepOpen(g *generation, f *os.File, p *proof, now time.Time) *held {
-	if g.checks == nil {
-		g.checks = new(checks)
-	}
-	return l.set.holder.add(f, p, g.checks, func() bool { return l.isNeeded(g) }, now)
+	return l.set.holder.add(f, p, func() bool { return l.isNeeded(g) }, now)
 }
 
 // recognise confirms by content that f is g. The inode picks the candidate;

@@ -15,7 +15,7 @@ import (
 type held struct {
 	f      *os.File
 	proof  atomic.Pointer[proof]
-	checks *checks
+	checks checks
 
 	holder *holder // guards what follows
 	elem   *list.Element
@@ -26,8 +26,8 @@ type held struct {
 	gone   time.Time   // since when it is in no directory; zero: it is in one
 }
 
-// checks numbers the checks of one generation, over all its descriptors, so that
-// one of them can serve all who have read before it began.
+// checks numbers the checks of one descriptor, so that one of them can serve all
+// who have read before it began.
 type checks struct{ begun, good atomic.Uint64 }
 
 func (c *checks) begin() uint64 { return c.begun.Add(1) }
@@ -53,8 +53,8 @@ type holder struct {
 func newHolder(max int) *holder { return &holder{max: max, lru: list.New()} }
 
 // add takes over f, in use once.
-func (ho *holder) add(f *os.File, p *proof, c *checks, needed func() bool, now time.Time) *held {
-	h := &held{f: f, checks: c, holder: ho, refs: 1, used: now, needed: needed}
+func (ho *holder) add(f *os.File, p *proof, needed func() bool, now time.Time) *held {
+	h := &held{f: f, holder: ho, refs: 1, used: now, needed: needed}
 	h.proof.Store(p)
 	ho.mu.Lock()
 	defer ho.mu.Unlock()
@@ -111,8 +111,11 @@ func (h *held) acquire(now time.Time) bool {
 
 func (h *held) release() {
 	h.holder.mu.Lock()
+	defer h.holder.mu.Unlock()
 	h.refs--
-	h.holder.mu.Unlock()
+	if h.refs == 0 && h.holder.open > h.holder.max && h.gone.IsZero() && !h.shut {
+		h.holder.close(h) // it could not make room when it was added
+	}
 }
 
 // drop closes h as soon as nobody uses it.

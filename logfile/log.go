@@ -233,7 +233,7 @@ func (l *Log) lookCurrent(now time.Time, i info, real string) {
 	if g.isOpen() {
 		g.held.linked()
 	}
-	if !g.isOpen() && i.size == g.pub.Size && i.mtime.Equal(g.pub.Modified) && i.dev == g.dev {
+	if !g.isOpen() && g.isAsSeen(i) {
 		l.fail(nil)
 		return
 	}
@@ -365,6 +365,9 @@ func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error
 		return nil, g.pub.End
 	}
 	h, err := open(l, g, true)
+	if errors.Is(err, errChanged) {
+		g.update(func(p *Gen) { p.Modified = time.Time{} }) // whatever a stat says: look into it
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
 	}

@@ -35,17 +35,18 @@ func (l *Log) relocate(g *generation, path string, now time.Time) {
 }
 
 // identify reads who the generations are that were only known by their path
-// and inode. What is gone by now, nobody could have read.
+// and inode. What is gone by now, nobody could have read. What cannot be read
+// at the moment stays, as one of which no byte was seen yet.
 func (l *Log) identify(gs []*generation) []*generation {
 	return slices.DeleteFunc(gs, func(g *generation) bool {
 		f, i, err := l.openMoving(g)
 		if err != nil {
-			return true
+			return errors.Is(err, errMoved)
 		}
 		defer f.Close()
 		p, err := prove(f, i.size)
 		if err != nil {
-			return true
+			return errors.Is(err, errChanged)
 		}
 		g.print, g.grown = p.print(), i.mtime
 		g.update(func(p *Gen) { p.Size, p.Modified = i.size, i.mtime })
@@ -63,6 +64,8 @@ func (l *Log) openMoving(g *generation) (*os.File, info, error) {
 		}
 		if err == nil {
 			f.Close()
+		} else if !missing(err) {
+			return nil, info{}, err
 		}
 		l.set.relist(l.name)
 		if !l.locate(g) {
@@ -216,7 +219,7 @@ func (l *Log) settleSize(g *generation) (cut []*generation) {
 // descriptor behind.
 func (l *Log) confirmClosed(g *generation) error {
 	i, err := lstat(g.pub.Path)
-	if err == nil && i.sameFile(g.dev, g.ino) && i.size == g.pub.Size && i.mtime.Equal(g.pub.Modified) {
+	if err == nil && g.isAsSeen(i) {
 		return nil
 	}
 	err = l.lookAt(g)
@@ -241,7 +244,7 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 		err = errMoved
 	default:
 		var i info
-		if i, err = lstat(g.pub.Path); err == nil && (i.size != g.pub.Size || !i.sameFile(g.dev, g.ino)) {
+		if i, err = lstat(g.pub.Path); err == nil && !g.isAsSeen(i) {
 			err = l.lookAt(g)
 		}
 		if err != nil && missing(err) {

@@ -458,7 +458,6 @@ func (s *Set) Run(ctx context.Context) error {
 		s.watcher.Close()
 	}
 	wg.Wait()
-	err := s.saveGenerations()
 	s.holder.closeAll()
-	return err
+	return s.saveGenerations()
 }

@@ -110,7 +110,9 @@ func TestF41IdleClients(t *testing.T) {
 	if got != lines*n {
 		t.Errorf("%d lines were received, want %d", got, lines*n)
 	}
-	if each > int64(raceless(16<<10)) {
+	if raced {
+		t.Log("left out under the race detector: the memory of a client")
+	} else if each > 16<<10 {
 		t.Errorf("an idle client costs %d bytes, want %d", each, 16<<10)
 	}
 	appendTo(t, path, "who is there?\n") // they are closed, which until a send looks like half-closed

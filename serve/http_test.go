@@ -194,6 +194,7 @@ func TestHTTPList(t *testing.T) {
 	r.clients(0)
 	lags := r.dialSlow("0\n", 4<<10)
 	want(t, lags, "two two\n")
+	r.sent(4 + 8)
 
 	type older struct {
 		Generation string

@@ -166,7 +166,10 @@ func (p page) follow(w http.ResponseWriter, r *http.Request, at logfile.Pos) err
 	if p.gen == nil {
 		from = logfile.FromOffset(at.Off)
 	}
+	var end *logfile.Ended
 	switch err := rd.run(r.Context(), from); {
+	case errors.As(err, &end) && end.Lost.Len() > 0:
+		p.srv.breakOff(r, cut)
 	case errors.Is(err, logfile.ErrEnded):
 		p.srv.resets[ended].Add(1)
 	case errors.Is(err, errRefused):

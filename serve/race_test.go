@@ -4,6 +4,8 @@ package serve_test
 
 import "time"
 
+const raced = true
+
 // raceless is a limit for a program that is not slowed down by the race
 // detector.
 func raceless(d time.Duration) time.Duration { return 10 * d }

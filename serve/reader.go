@@ -37,9 +37,8 @@ type reader struct {
 	keep     *keeper // holds the file under AtEndLinger and AtEndExit
 	stranger bool    // gets only what everyone may read
 
-	gen    logfile.GenID // that is being read, guarded by srv.mu
+	gen    logfile.GenID // that is being read; the reader alone changes it, under srv.mu
 	off    atomic.Int64  // in gen
-	handle *logfile.Handle
 	waited time.Duration // for a file that cannot be opened
 }
 
@@ -47,13 +46,13 @@ type reader struct {
 // does, errStopped when ctx ends and what was there is sent, errChanged,
 // errRefused, or why the client left.
 func (r *reader) run(ctx context.Context, from logfile.From) error {
-	defer r.release()
 	st := r.log.Stat()
 	if gen, size, gone := r.keep.gone(st); gone {
-		from = logfile.FromPos(from.Resolve(logfile.Stat{Current: &logfile.Gen{ID: gen, Size: size}}))
+		pos := from.Resolve(logfile.Stat{Current: &logfile.Gen{ID: gen, Size: size}})
 		if r.atEnd == AtEndLinger {
-			return r.linger(ctx, from.Resolve(st).Off)
+			return r.linger(ctx, pos.Off)
 		}
+		from = logfile.FromPos(pos)
 	}
 	pos := from.Resolve(st)
 	if g := st.Find(pos.Gen); g != nil {
@@ -65,13 +64,14 @@ func (r *reader) run(ctx context.Context, from logfile.From) error {
 	return r.follow(ctx, from)
 }
 
+// follow holds no descriptor while it waits.
 func (r *reader) follow(ctx context.Context, from logfile.From) error {
 	f := logfile.Follow(r.log, from)
 	defer f.Close()
 	r.srv.add(r)
 	defer r.srv.remove(r)
 	for ctx.Err() == nil {
-		span, err := r.next(ctx, f)
+		span, err := f.Next(ctx)
 		var end *logfile.Ended
 		switch {
 		case err == nil:
@@ -79,7 +79,7 @@ func (r *reader) follow(ctx context.Context, from logfile.From) error {
 		case errors.As(err, &end):
 			err = r.ended(ctx, end)
 		case ctx.Err() != nil:
-			continue
+			err = nil
 		}
 		if err != nil {
 			return err
@@ -88,18 +88,12 @@ func (r *reader) follow(ctx context.Context, from logfile.From) error {
 	return r.last(ctx, f)
 }
 
-// next waits for bytes, and holds no descriptor while it does.
-func (r *reader) next(ctx context.Context, f *logfile.Follower) (logfile.Span, error) {
-	if span, ok, err := f.Ready(); ok {
-		return span, err
-	}
-	r.release()
-	return f.Next(ctx)
-}
-
 // ended decides what happens at a generation's end; nil means: go on.
 func (r *reader) ended(ctx context.Context, end *logfile.Ended) error {
-	r.srv.lost.Add(end.Lost.Len())
+	if lost := end.Lost.Len(); lost > 0 {
+		r.srv.lost.Add(lost)
+		r.srv.logger().Debug("bytes lost", "path", r.log.Name(), "gen", end.Gen.Short(), "off", end.Lost.From, "n", lost)
+	}
 	if r.atEnd == AtEndFollow {
 		return nil
 	}
@@ -117,16 +111,20 @@ func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Spa
 		f.Advance(span.N)
 		return nil
 	}
+	h, err := r.log.Open(span.Gen)
+	if err != nil {
+		return r.unopened(ctx, err)
+	}
+	defer h.Close()
+	r.waited = 0
+	if err := r.enter(span.Gen, h.File()); err != nil {
+		return err
+	}
 	for span.N > 0 {
-		if err := r.open(span.Gen); err != nil {
-			return r.unopened(ctx, err)
-		}
-		n, err := r.push(r.handle, span.Off, span.N)
+		n, err := r.push(h, span.Off, span.N)
 		f.Advance(n)
 		span.Off, span.N = span.Off+n, span.N-n
-		r.off.Store(span.Off)
 		if errors.Is(err, errStale) {
-			r.release()
 			return nil // the follower knows what became of it
 		}
 		if err != nil {
@@ -139,32 +137,16 @@ func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Spa
 // push sends one piece of at most n bytes.
 func (r *reader) push(h *logfile.Handle, off, n int64) (int64, error) {
 	sent, err := r.out.piece(h, off, int(min(n, pieceMax)))
+	r.off.Store(off + int64(sent))
 	r.srv.sent.Add(int64(sent))
 	return int64(sent), err
 }
 
-// open makes sure that the generation is open, and that the client may read it.
-func (r *reader) open(gen logfile.GenID) error {
-	if r.handle != nil && r.gen == gen {
+// enter begins with a generation, if the client may read it.
+func (r *reader) enter(gen logfile.GenID, f *os.File) error {
+	if r.gen == gen {
 		return nil
 	}
-	r.release()
-	h, err := r.log.Open(gen)
-	if err != nil {
-		return err
-	}
-	if r.gen != gen {
-		if err := r.enter(gen, h.File()); err != nil {
-			h.Close()
-			return err
-		}
-	}
-	r.handle, r.waited = h, 0
-	return nil
-}
-
-// enter is called once for each generation.
-func (r *reader) enter(gen logfile.GenID, f *os.File) error {
 	if r.stranger {
 		if err := everyoneMayRead(r.log, gen, f); err != nil {
 			return err
@@ -177,14 +159,11 @@ func (r *reader) enter(gen logfile.GenID, f *os.File) error {
 }
 
 // unopened waits before the next try, unless the generation has ended, which
-// the follower tells, or is not for this client.
+// the follower tells.
 func (r *reader) unopened(ctx context.Context, err error) error {
 	const first, most = time.Second, 30 * time.Second
 	if errors.Is(err, logfile.ErrEnded) {
 		return nil
-	}
-	if errors.Is(err, errRefused) {
-		return err
 	}
 	if ctx.Err() != nil {
 		return whyOver(ctx)
@@ -244,7 +223,6 @@ func (r *reader) linger(ctx context.Context, off int64) error {
 		for off < size {
 			n, err := r.push(h, off, size-off)
 			off += n
-			r.off.Store(off)
 			if errors.Is(err, errStale) {
 				return &logfile.Ended{Gen: gen, At: off, Reason: logfile.Truncated}
 			}
@@ -252,13 +230,5 @@ func (r *reader) linger(ctx context.Context, off int64) error {
 				return err
 			}
 		}
-	}
-}
-
-// release gives the descriptor back.
-func (r *reader) release() {
-	if r.handle != nil {
-		r.handle.Close()
-		r.handle = nil
 	}
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -48,10 +49,19 @@ func (s *sender) piece(h *logfile.Handle, off int64, n int) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	if h.Check() != nil {
+	if !stillGood(h) {
 		return s.n, errChanged
 	}
 	return s.n, nil
+}
+
+// stillGood says that what was sent just now is of the generation. When a line
+// wakes a thousand clients they all send it, and one check after that is enough
+// for all: whoever has sent lets the others send first.
+func stillGood(h *logfile.Handle) bool {
+	sent := h.Now()
+	runtime.Gosched()
+	return h.CheckedSince(sent) || h.Check() == nil
 }
 
 // try calls sendfile once. A client that was slow may have been waited for a

@@ -55,11 +55,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	cut, cutNow := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutNow()
+	kept, letGo := context.WithCancel(context.WithoutCancel(ctx)) // files are held until the last client has left
+	defer letGo()
 
 	keep := &keepers{srv: s, allGone: func() { end(ErrFileGone) }}
 	var keeping, clients sync.WaitGroup
 	if s.AtEnd == AtEndLinger || s.AtEnd == AtEndExit {
-		keeping.Go(func() { keep.run(cut) })
+		keeping.Go(func() { keep.run(kept) })
 	}
 	s.logger().Info("serving", "addr", ln.Addr().String(), "clients", s.gate.max, "at_end", s.AtEnd.String())
 	err := s.acceptAll(ctx, ln, func(conn net.Conn) {
@@ -69,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	late := time.AfterFunc(s.drain(), cutNow)
 	clients.Wait()
 	late.Stop()
-	cutNow()
+	letGo()
 	keeping.Wait()
 	if errors.Is(context.Cause(ctx), ErrFileGone) {
 		err = ErrFileGone

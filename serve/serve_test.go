@@ -118,7 +118,7 @@ func descriptors(t *testing.T) int {
 // await waits for a condition.
 func await(t *testing.T, ok func() bool, what string, args ...any) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(end) {

@@ -61,11 +61,9 @@ func (s *Server) Stats() Stats {
 	for why := range reasons {
 		st.Resets[why.String()] = s.resets[why].Load()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Clients = int64(len(s.readers))
-	for r := range s.readers {
-		st.PerLog[r.log.Name()]++
+	for log, n := range s.clientsOf() {
+		st.PerLog[log.Name()] = n
+		st.Clients += n
 	}
 	return st
 }
@@ -93,6 +91,16 @@ func (c *counters) remove(r *reader) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.readers, r)
+}
+
+func (c *counters) clientsOf() map[*logfile.Log]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clients := make(map[*logfile.Log]int64)
+	for r := range c.readers {
+		clients[r.log]++
+	}
+	return clients
 }
 
 // A load is who reads one log.
