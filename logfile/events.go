@@ -134,31 +134,15 @@ func (r *round) finish() {
 	}
 }
 
-// look looks at what changed its name. A log whose file came from another log
-// comes after that one.
+// look looks at what changed its name.
 func (r *round) look() {
 	s := r.set
-	done := make(map[*Log]bool)
-	var visit func(l *Log)
-	visit = func(l *Log) {
-		if l == nil || done[l] {
-			return
-		}
-		done[l] = true
-		for _, t := range r.trails[l] {
-			if t.path == l.name {
-				visit(s.log(t.from))
-			}
-		}
+	for _, l := range r.inOrder() {
 		s.active.touch(l)
 		l.mu.Lock()
-		l.trails = r.trails[l]
 		l.look()
 		l.settle(time.Now())
 		l.mu.Unlock()
-	}
-	for _, l := range r.order {
-		visit(l)
 	}
 	for _, path := range r.dirs {
 		s.appeared(path)
@@ -167,6 +151,41 @@ func (r *round) look() {
 		s.consider(path)
 	}
 	s.endRound()
+}
+
+// inOrder hands the logs their trails. A log whose file came from another log
+// comes after that one; if they changed files with each other, the other one's
+// generation departs first.
+func (r *round) inOrder() (logs []*Log) {
+	cameFrom := make(map[string]*Log) // by new path
+	for l, ts := range r.trails {
+		l.mu.Lock()
+		l.trails = ts
+		l.mu.Unlock()
+		for _, t := range ts {
+			if t.from == l.name && t.path != "" {
+				cameFrom[t.path] = l
+			}
+		}
+	}
+	begun, done := make(map[*Log]bool), make(map[*Log]bool)
+	var visit func(l *Log)
+	visit = func(l *Log) {
+		begun[l] = true
+		if from := cameFrom[l.name]; from != nil && !begun[from] {
+			visit(from)
+		} else if from != nil && !done[from] {
+			from.depart()
+		}
+		done[l] = true
+		logs = append(logs, l)
+	}
+	for _, l := range r.order {
+		if !begun[l] {
+			visit(l)
+		}
+	}
+	return logs
 }
 
 // endRound forgets what was true of one round only.

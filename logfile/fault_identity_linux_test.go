@@ -199,7 +199,7 @@ func TestF08bTwoCopies(t *testing.T) {
 				r.expect(w.contents()...)
 				x.strike(func() {
 					must(t, os.WriteFile(x.path("app.log.old"), append(text(1, n), "not it"...), 0o644))
-					w.copyTo(x.path("app.log.1"))
+					must(t, os.WriteFile(x.path("app.log.1"), append(text(1, n), "nor this"...), 0o644))
 					w.truncate()
 					w.raw([]byte("the next\n"))
 				})

@@ -29,7 +29,7 @@ type reader struct {
 	stand   stand
 }
 
-// delivered is what came of one generation.
+// delivered is what came of one generation, or a piece of it.
 type delivered struct {
 	id    logfile.GenID
 	start int64 // where it began: above 0 if another log had the bytes before
@@ -69,7 +69,7 @@ func (r *reader) take(it item) {
 func (r *reader) takeBytes(it item) {
 	r.note("%s[%d,%d) late %v", it.Gen.Short(), it.Off, it.Off+int64(len(it.Bytes)), it.Late)
 	d := r.find(it.Gen)
-	if d == nil {
+	if d == nil || r.moves && it.Off != d.end() {
 		d = &delivered{id: it.Gen}
 		if r.moves {
 			d.start = it.Off
@@ -79,7 +79,7 @@ func (r *reader) takeBytes(it item) {
 	if it.Off != d.end() {
 		r.blame("generation %s: got byte %d after byte %d", it.Gen.Short(), it.Off, d.end())
 	}
-	if !it.Late && r.gens[len(r.gens)-1] != d {
+	if !it.Late && !r.moves && r.gens[len(r.gens)-1] != d {
 		r.blame("generation %s: went on at %d after a later one had begun, and not as late", it.Gen.Short(), it.Off)
 	}
 	if it.Late {
@@ -88,8 +88,9 @@ func (r *reader) takeBytes(it item) {
 	d.bytes = append(d.bytes, it.Bytes...)
 }
 
+// find returns what came last of a generation.
 func (r *reader) find(id logfile.GenID) *delivered {
-	for _, d := range r.gens {
+	for _, d := range slices.Backward(r.gens) {
 		if d.id == id {
 			return d
 		}

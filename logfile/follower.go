@@ -136,12 +136,12 @@ func after(st Stat, left GenID) Pos {
 	switch {
 	case i == 0 && !left.IsZero(): // forgotten
 	case i < len(st.Old):
-		return Pos{Gen: st.Old[i].ID}
+		return Pos{st.Old[i].ID, st.Old[i].From}
 	}
 	if st.Current == nil {
 		return Pos{}
 	}
-	return Pos{Gen: st.Current.ID}
+	return Pos{st.Current.ID, st.Current.From}
 }
 
 // leave returns the end of g and moves on.

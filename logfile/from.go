@@ -6,17 +6,19 @@ import (
 	"strings"
 )
 
-// From says where a reader begins. The zero From is the start of the current
+// From says where a reader begins. The zero From is byte 0 of the current
 // generation.
 type From struct {
 	gen  GenID
 	off  int64 // from the start, or, if tail, back from the end
 	tail bool
+	own  bool // from where the log's own bytes begin; see Gen.From
 }
 
-// FromStart, FromEnd and the others are the values of the one word "from".
+// FromStart, FromEnd and the others are the values of the one word "from". A
+// file that was another log's before begins where that log's bytes end.
 var (
-	FromStart = From{}
+	FromStart = From{own: true}
 	FromEnd   = From{tail: true}
 )
 
@@ -35,7 +37,7 @@ func FromPos(p Pos) From { return From{gen: p.Gen, off: p.Off} }
 // ParseFrom reads start, end, N, -N or GEN:N (bytes).
 func ParseFrom(s string) (From, error) {
 	switch s {
-	case "start":
+	case "start", "0":
 		return FromStart, nil
 	case "end":
 		return FromEnd, nil
@@ -62,6 +64,10 @@ func (f From) Resolve(st Stat) Pos {
 	var size int64
 	if st.Current != nil {
 		p.Gen, size = st.Current.ID, st.Current.Size
+	}
+	if f.own && st.Current != nil {
+		p.Off = st.Current.From
+		return p
 	}
 	if !f.tail {
 		p.Off = f.off

@@ -106,8 +106,12 @@ func (l *Log) changedNow(g *generation) {
 	l.publish()
 }
 
-// fail notes why the file cannot be read at the moment; nil: it can.
+// fail notes why the file cannot be read at the moment, which is tried again
+// soon; nil: it can.
 func (l *Log) fail(err error) {
+	if err != nil {
+		l.set.wakeAt(l, time.Now().Add(l.set.Active))
+	}
 	if (err == nil) != (l.err == nil) || err != nil && err.Error() != l.err.Error() {
 		l.err = err
 		l.publish()
@@ -180,6 +184,17 @@ func (l *Log) look() {
 	}
 	l.blind = false
 	l.schedule(now)
+}
+
+// depart lets the current generation go where the trails say, ahead of the look
+// that finds what is at the path now.
+func (l *Log) depart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	before, after := l.followTrails(now)
+	l.insert(before)
+	l.turn(now, true, after)
 }
 
 // lookPath decides what is at the path now: the current generation, grown or
@@ -281,6 +296,7 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 		pub: &Gen{ID: NewGenID(), Path: path, Size: i.size, Modified: i.mtime, Readable: true},
 	}
 	off := l.takeOver(g, f)
+	g.pub.From = off
 	if off == 0 {
 		off = l.takeBack(g, f)
 	}

@@ -56,6 +56,7 @@ func (l *Log) identify(gs []*generation) []*generation {
 
 // openMoving opens the file with g's inode, which may be renamed meanwhile.
 func (l *Log) openMoving(g *generation) (*os.File, info, error) {
+	defer l.backTo(g, g.pub.Path)
 	const tries = 20
 	for range tries {
 		f, i, err := l.set.openFile(g.pub.Path)
@@ -73,6 +74,14 @@ func (l *Log) openMoving(g *generation) (*os.File, info, error) {
 		}
 	}
 	return nil, info{}, errMoved
+}
+
+// backTo undoes what locate found out ahead of the hints: they are still to
+// come, and go on from path. What can be told by its content needs none of them.
+func (l *Log) backTo(g *generation, path string) {
+	if !l.blind && path != l.name && g.pub.Path != "" && g.pub.Size < tailMax && !g.isOpen() {
+		l.relocate(g, path, time.Now())
+	}
 }
 
 // chain puts generations that are no longer at the path behind the old ones.
@@ -134,6 +143,7 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	if !g.left && len(mids) == 0 && l.notYet(now, g) {
 		return false
 	}
+	path := g.pub.Path
 	found := !g.doubt && l.trustsInode(g) && l.locate(g)
 	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
 		return false
@@ -143,6 +153,7 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	switch {
 	case found:
 		mids = append(l.settleSize(g), mids...)
+		l.backTo(g, path)
 	case g.isOpen():
 		l.relocate(g, "", now)
 		mids = append(l.settleSize(g), mids...)

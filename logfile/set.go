@@ -422,10 +422,13 @@ func (s *Set) relist(path string) {
 }
 
 // openFile opens a regular file for reading. If the process is out of
-// descriptors, it closes files that are not in use and tries again.
+// descriptors, it closes files that are not in use and tries again, a little
+// later if readers have all of them: what a copy or a file just rotated has may
+// not be there for long.
 func (s *Set) openFile(path string) (*os.File, info, error) {
 	f, err := openLog(path)
-	if outOfDescriptors(err) {
+	for wait := time.Duration(0); outOfDescriptors(err) && wait < patience; wait += patience / 10 {
+		time.Sleep(wait)
 		s.holder.evict()
 		f, err = openLog(path)
 	}

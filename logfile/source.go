@@ -51,6 +51,7 @@ func (s Stat) Find(id GenID) *Gen {
 type Gen struct {
 	ID       GenID
 	Path     string    // where its bytes are now; empty once it is gone from every directory
+	From     int64     // bytes before it are another log's to deliver, at whose path the file was
 	Size     int64     // bytes known to belong to it
 	Modified time.Time // of the file, as last seen
 	Late     int64     // bytes that came after the next generation had begun

@@ -25,6 +25,7 @@ var roles = map[string]func(addr string, args []string) error{
 	"follow":  followMany,
 	"ask":     askOnce,
 	"insist":  insist,
+	"hold":    hold,
 }
 
 func TestMain(m *testing.M) {
@@ -201,6 +202,30 @@ func askFor(addr, header, want string) error {
 	if string(got) != want {
 		return fmt.Errorf("%q is answered with %q, want %q", header, got, want)
 	}
+	return nil
+}
+
+// hold prints how many of N clients are served at the same time.
+func hold(addr string, args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	served := 0
+	for range n {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		c.(*net.TCPConn).SetLinger(0)
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, "0\n")
+		if _, err := io.ReadFull(c, make([]byte, 4)); err == nil {
+			served++
+		}
+	}
+	fmt.Print(served)
 	return nil
 }
 

@@ -54,6 +54,11 @@ func TestF22Descriptors(t *testing.T) {
 	if st.Resets["full"] == 0 {
 		t.Errorf("nobody was turned away: the limit was not reached")
 	}
+	held, err := command(t, "hold", r.addr, "60").Output()
+	if n, _ := strconv.Atoi(string(held)); err != nil || n == 0 || n > 32 {
+		t.Errorf("%s clients were served at once, %v, want some and 32 at most: the rest of 64 is kept in reserve", held, err)
+	}
+	r.clients(0)
 	c := r.dial("000.log 0\n")
 	want(t, c, "file 0\n")
 	appendTo(t, filepath.Join(dir, "000.log"), "more\n")

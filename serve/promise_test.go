@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -130,30 +131,56 @@ func copytruncating(w *writer) error {
 
 // A verdict is what a storm of generations did to its clients.
 type verdict struct {
-	streams, resets, bytes, foreign atomic.Int64
+	streams, broken, bytes, foreign atomic.Int64
 	wrong                           atomic.Pointer[string]
 }
 
-// watch reads one stream after the other from offset 0 until stop is closed, and
-// judges them: all of one generation, or else reset behind the one send that
-// was under way.
-func (v *verdict) watch(r *rig, slow time.Duration, stop <-chan struct{}) {
+// A fetch begins a stream from offset 0.
+type fetch func() (io.ReadCloser, error)
+
+// overTCP reads what is sent by sendfile; it is slow to take it.
+func (r *rig) overTCP() (io.ReadCloser, error) {
+	d := net.Dialer{Control: receiveBufferOf(16 << 10)}
+	return ask(d.Dial("tcp", r.addr))
+}
+
+// overUnix reads what is copied.
+func (r *rig) overUnix() (io.ReadCloser, error) { return ask(net.Dial("unix", r.addr)) }
+
+func ask(c net.Conn, err error) (io.ReadCloser, error) {
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	_, err = io.WriteString(c, "0\n")
+	return c, err
+}
+
+// overHTTP reads responses that have a length.
+func (r *rig) overHTTP() (io.ReadCloser, error) {
+	res, err := http.Get(r.http + "/logs/app.log")
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, errors.New(res.Status) // between two generations
+	}
+	return res.Body, nil
+}
+
+// watch reads one stream after the other until stop is closed, and judges them.
+func (v *verdict) watch(get fetch, slow time.Duration, stop <-chan struct{}) {
 	for {
 		select {
 		case <-stop:
 			return
 		default:
 		}
-		d := net.Dialer{Control: receiveBufferOf(16 << 10)}
-		c, err := d.Dial("tcp", r.addr)
+		c, err := get()
 		if err != nil {
 			continue
 		}
-		if tcp := c.(*net.TCPConn); slow == 0 {
-			tcp.SetReadBuffer(1 << 20)
-		}
-		c.SetDeadline(time.Now().Add(patience))
-		io.WriteString(c, "0\n")
 		b, err := readSlowly(c, slow, stop)
 		c.Close()
 		v.judge(b, err)
@@ -174,7 +201,7 @@ func readSlowly(c io.Reader, rest time.Duration, stop <-chan struct{}) ([]byte, 
 		}
 		select {
 		case <-stop:
-			return b, nil
+			return b, errWeLeft
 		default:
 		}
 		if rest > 0 {
@@ -183,21 +210,25 @@ func readSlowly(c io.Reader, rest time.Duration, stop <-chan struct{}) ([]byte, 
 	}
 }
 
+var errWeLeft = errors.New("the client left")
+
 const oneSend = 256 << 10
 
+// judge wants all of a stream to be of one generation, or else that it was
+// broken off behind the one send that was under way.
 func (v *verdict) judge(b []byte, err error) {
 	v.streams.Add(1)
 	v.bytes.Add(int64(len(b)))
-	reset := errors.Is(err, syscall.ECONNRESET)
-	if reset {
-		v.resets.Add(1)
+	broken := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) || err == errWeLeft
+	if broken {
+		v.broken.Add(1)
 	}
 	at := foreign(b)
 	if at == len(b) {
 		return
 	}
 	v.foreign.Add(1)
-	if !reset || len(b)-at > oneSend {
+	if !broken || len(b)-at > oneSend {
 		s := fmt.Sprintf("%d bytes from 0 end with %v; those from %d on are of another generation: %q",
 			len(b), err, at, clip(b[at:]))
 		v.wrong.CompareAndSwap(nil, &s)
@@ -205,13 +236,13 @@ func (v *verdict) judge(b []byte, err error) {
 }
 
 // storm runs a writer and clients against each other for a while.
-func storm(t *testing.T, r *rig, w *writer, clients int, slow, lasts time.Duration) *verdict {
+func storm(t *testing.T, r *rig, w *writer, get fetch, clients int, slow, lasts time.Duration) *verdict {
 	t.Helper()
 	var v verdict
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	for i := range clients {
-		wg.Go(func() { v.watch(r, time.Duration(i)*slow/time.Duration(clients), stop) })
+		wg.Go(func() { v.watch(get, time.Duration(i)*slow/time.Duration(clients), stop) })
 	}
 	for end := time.Now().Add(lasts); time.Now().Before(end); {
 		if err := w.next(); err != nil {
@@ -220,10 +251,9 @@ func storm(t *testing.T, r *rig, w *writer, clients int, slow, lasts time.Durati
 		}
 	}
 	close(stop)
-	r.stop()
 	wg.Wait()
-	t.Logf("%d generations, %d streams, %.0f MB, %d resets, %d behind foreign bytes; Stats %v",
-		w.gen, v.streams.Load(), float64(v.bytes.Load())/1e6, v.resets.Load(), v.foreign.Load(), r.srv.Stats().Resets)
+	t.Logf("%d generations, %d streams, %.0f MB, %d broken off, %d with foreign bytes; Stats %v",
+		w.gen, v.streams.Load(), float64(v.bytes.Load())/1e6, v.broken.Load(), v.foreign.Load(), r.srv.Stats().Resets)
 	if s := v.wrong.Load(); s != nil {
 		t.Error(*s)
 	}
@@ -240,17 +270,52 @@ func storm(t *testing.T, r *rig, w *writer, clients int, slow, lasts time.Durati
 // one generation from N on. When it ends the connection ends; it is never
 // silently switched.
 func TestPromiseServeOneGeneration(t *testing.T) {
-	for name, ends := range map[string][]func(w *writer) error{
-		"truncated": {truncating},
-		"rotated":   {renaming, copytruncating, deleting, truncating},
+	rotating := []func(w *writer) error{renaming, copytruncating, deleting, truncating}
+	for name, tt := range map[string]struct {
+		network string
+		get     func(r *rig) fetch
+		ends    []func(w *writer) error
+	}{
+		"TCP, truncated":  {"tcp", func(r *rig) fetch { return r.overTCP }, []func(w *writer) error{truncating}},
+		"TCP, rotated":    {"tcp", func(r *rig) fetch { return r.overTCP }, rotating},
+		"unix, truncated": {"unix", func(r *rig) fetch { return r.overUnix }, []func(w *writer) error{truncating}},
+		"HTTP, truncated": {"tcp", func(r *rig) fetch { return r.web().overHTTP }, []func(w *writer) error{truncating}},
+		"HTTP, rotated":   {"tcp", func(r *rig) fetch { return r.web().overHTTP }, rotating},
 	} {
 		t.Run(name, func(t *testing.T) {
+			leakFree(t)
 			path := filepath.Join(t.TempDir(), "app.log")
-			w := newWriter(t, path, ends...)
-			r := start(t, &serve.Server{Drain: 10 * time.Millisecond}, path)
-			storm(t, r, w, 20, 2*time.Millisecond, 2*time.Second)
+			w := newWriter(t, path, tt.ends...)
+			srv := &serve.Server{Files: newSet(), Drain: 10 * time.Millisecond}
+			if err := srv.Files.Add(path); err != nil {
+				t.Fatal(err)
+			}
+			r := startOn(t, srv, listenOn(t, tt.network), path)
+			v := storm(t, r, w, tt.get(r), 20, 2*time.Millisecond, 2*time.Second)
+			if got := v.foreign.Load(); got > 0 && tt.network == "unix" {
+				t.Errorf("%d streams with foreign bytes, want none where bytes are checked before they are sent", got)
+			}
 		})
 	}
+}
+
+// listenOn listens on a free port, or on a socket with a short name.
+func listenOn(t *testing.T, network string) net.Listener {
+	t.Helper()
+	at := "127.0.0.1:0"
+	if network == "unix" {
+		dir, err := os.MkdirTemp("", "serve")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		at = filepath.Join(dir, "s")
+	}
+	ln, err := net.Listen(network, at)
+	if err != nil {
+		t.Skipf("listen on %s: %v", network, err)
+	}
+	return ln
 }
 
 // A client that is stuck in the middle of a file while it is cut and written
@@ -305,29 +370,13 @@ func TestT3TruncationStorm200Clients(t *testing.T) {
 	if night() {
 		lasts = 2 * time.Minute
 	}
-	var v verdict
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	for range 200 {
-		wg.Go(func() { v.watch(r, 20*time.Millisecond, stop) })
-	}
-	for end := time.Now().Add(lasts); time.Now().Before(end); {
-		if err := w.next(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	close(stop)
-	wg.Wait()
+	storm(t, r, w, r.overTCP, 200, 40*time.Millisecond, lasts)
 	if err := truncating(w); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, path, "alive\n")
 	await(t, func() bool { return r.srv.Files.First().Stat().Current.Size == 6 }, "the last generation")
 	want(t, r.dial("0\n"), "alive\n")
-	t.Logf("%d generations, %d streams, %d resets; Stats %v", w.gen, v.streams.Load(), v.resets.Load(), r.srv.Stats().Resets)
-	if s := v.wrong.Load(); s != nil {
-		t.Error(*s)
-	}
 }
 
 // night says that the long run is wanted. What is cut short otherwise is said.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +103,45 @@ func TestT1Limits(t *testing.T) {
 			await(t, func() bool { return askFor(r.addr, "0\n", "one\n") == nil }, "a new client to be served")
 		})
 	}
+}
+
+// An exhaustedListener has no descriptor for anyone until it is told.
+type exhaustedListener struct {
+	net.Listener
+	until <-chan struct{}
+	tries atomic.Int64
+}
+
+func (l *exhaustedListener) Accept() (net.Conn, error) {
+	select {
+	case <-l.until:
+		return l.Listener.Accept()
+	default:
+		l.tries.Add(1)
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+}
+
+// F22: where there are no descriptors for clients, accepting pauses.
+func TestF22AcceptBacksOff(t *testing.T) {
+	leakFree(t)
+	path := filepath.Join(t.TempDir(), "app.log")
+	write(t, path, "one\n")
+	srv := &serve.Server{Files: newSet()}
+	if err := srv.Files.Add(path); err != nil {
+		t.Fatal(err)
+	}
+	until := make(chan struct{})
+	ln := &exhaustedListener{Listener: listenOn(t, "tcp"), until: until}
+	r := startOn(t, srv, ln, path)
+	c := r.dial("0\n")
+	begin := time.Now()
+	await(t, func() bool { return ln.tries.Load() >= 4 }, "4 tries to accept")
+	if took := time.Since(begin); took < 25*time.Millisecond {
+		t.Errorf("4 tries to accept took %v, want 5+10+20 ms between them", took)
+	}
+	close(until)
+	want(t, c, "one\n")
 }
 
 // T3: connections come and go, and the server stays as it was.

@@ -22,15 +22,7 @@ func TestServeTransports(t *testing.T) {
 	cert := selfSigned(t)
 	for name, listen := range map[string]func(t *testing.T) (net.Listener, func() (net.Conn, error)){
 		"unix": func(t *testing.T) (net.Listener, func() (net.Conn, error)) {
-			dir, err := os.MkdirTemp("", "serve") // a short name: sockets have a limit
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			ln, err := net.Listen("unix", filepath.Join(dir, "s"))
-			if err != nil {
-				t.Skipf("no unix sockets: %v", err)
-			}
+			ln := listenOn(t, "unix")
 			return ln, func() (net.Conn, error) { return net.Dial("unix", ln.Addr().String()) }
 		},
 		"tls": func(t *testing.T) (net.Listener, func() (net.Conn, error)) {

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) (logfile.Source, Feeder)) {
 		"End":           end,
 		"EndBehind":     endBehind,
 		"Followers":     followers,
+		"BeyondTheEnd":  beyondTheEnd,
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, feed := open(t)
@@ -350,4 +351,23 @@ func followers(t *testing.T, src logfile.Source, feed Feeder) {
 		feed.Append(rest[:min(len(rest), 13)])
 	}
 	wg.Wait()
+}
+
+// A follower that begins beyond the end waits until the file has grown past it.
+func beyondTheEnd(t *testing.T, src logfile.Source, feed Feeder) {
+	feed.Append([]byte("01234"))
+	awaitSize(t, src, 5)
+	f := logfile.Follow(src, logfile.FromOffset(10))
+	defer f.Close()
+	for _, piece := range []string{"56", "789"} {
+		feed.Append([]byte(piece))
+	}
+	awaitSize(t, src, 10)
+	if span, ok, err := f.Ready(); ok {
+		t.Errorf("Ready() at the end = %+v, %v, want nothing", span, err)
+	}
+	feed.Append([]byte("abc"))
+	if got, err := follow(bounded(t), f, 3); err != nil || string(got) != "abc" {
+		t.Errorf("read %q, %v, want what is behind byte 10", got, err)
+	}
 }
