@@ -102,6 +102,7 @@ type round struct {
 	files    []string                 // that appeared
 	dirs     []string                 // that appeared
 	missed   bool                     // events were lost
+	path     []byte                   // of the file last written to; saves an allocation each
 	pending  *half
 }
 
@@ -248,7 +249,9 @@ func (r *round) flush() {
 
 // wrote notes that bytes were written under a name.
 func (r *round) wrote(d *dir, name string) {
-	if l := d.logs[name]; l != nil {
+	r.path = append(append(r.path[:0], d.path...), filepath.Separator)
+	r.path = append(r.path, name...)
+	if l := r.set.logs[string(r.path)]; l != nil {
 		r.note(l, "")
 	}
 	for _, l := range d.alias[name] {

@@ -19,8 +19,7 @@ type generation struct {
 	left   bool      // a hint said that it left the path
 	doubt  bool      // and it is too short to be told from what has its inode now
 	weak   bool      // for one look: see isWeak
-	missed time.Time // since when it is not where it was
-	goneAt time.Time // when it could be read no more
+	missed time.Time // since when it is not where it was; once it is gone, since when that is so
 	reason Reason    // why it turned
 
 	next    *generation
@@ -54,7 +53,7 @@ func (g *generation) quietSince() time.Time {
 // gone makes g unreadable for good.
 func (g *generation) gone() {
 	g.forgetHeld()
-	g.goneAt = time.Now()
+	g.missed = time.Now()
 	g.update(func(p *Gen) { p.Path, p.Readable, p.Final = "", false, true })
 }
 

@@ -92,11 +92,7 @@ func (s *Set) log(path string) *Log {
 func (s *Set) logsIn(d *dir) []*Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	logs := make([]*Log, 0, len(d.logs))
-	for _, l := range d.logs {
-		logs = append(logs, l)
-	}
-	return logs
+	return slices.Clone(d.logs)
 }
 
 // counters are the Set's own; every room's Stats are made of such.

@@ -384,7 +384,7 @@ func (l *Log) prune(now time.Time) {
 		if g.pub.End == nil || l.behind(g.pub.ord) || g == l.tail || l.cur != nil && g.next == l.cur {
 			return false
 		}
-		if spare <= 0 && (g.pub.Readable || now.Sub(g.goneAt) < l.set.Late) {
+		if spare <= 0 && (g.pub.Readable || now.Sub(g.missed) < l.set.Late) {
 			return false
 		}
 		spare--

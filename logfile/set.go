@@ -67,8 +67,8 @@ type Set struct {
 type dir struct {
 	path   string
 	watch  int32
-	polled bool              // no events, or none that can be trusted
-	logs   map[string]*Log   // by base name
+	polled bool // no events, or none that can be trusted
+	logs   []*Log
 	alias  map[string][]*Log // other names under which generations of a log are
 	names  []string          // sorted; kept for one round of looks only
 	listed time.Time         // the directory's time of change when names was read
@@ -267,8 +267,8 @@ func (s *Set) join(path string) {
 	delete(s.known, path)
 	s.logs[path] = l
 	s.order = append(s.order, l)
-	dir, base := filepath.Split(path)
-	s.dirOf(dir).logs[base] = l
+	d := s.dirOf(filepath.Dir(path))
+	d.logs = append(d.logs, l)
 	close(s.joined)
 	s.joined = make(chan struct{})
 	s.mu.Unlock()
@@ -288,7 +288,7 @@ func (s *Set) dirOf(path string) *dir {
 	path = filepath.Clean(path)
 	d := s.dirs[path]
 	if d == nil {
-		d = &dir{path: path, watch: -1, polled: true, logs: make(map[string]*Log), alias: make(map[string][]*Log)}
+		d = &dir{path: path, watch: -1, polled: true}
 		s.dirs[path] = d
 	}
 	return d
@@ -359,6 +359,9 @@ func (s *Set) realias(l *Log, from, to string) {
 	if to != "" && to != l.name {
 		dir, base := filepath.Split(to)
 		d := s.dirOf(dir)
+		if d.alias == nil {
+			d.alias = make(map[string][]*Log)
+		}
 		if !slices.Contains(d.alias[base], l) {
 			d.alias[base] = append(d.alias[base], l)
 		}
