@@ -97,7 +97,7 @@ func parse(evs []Event, b []byte) []Event {
 			Cookie: binary.NativeEndian.Uint32(b[8:]),
 		}
 		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
-		if end > len(b) {
+		if end < unix.SizeofInotifyEvent || end > len(b) { // below on 32-bit systems only
 			return evs
 		}
 		name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:end], []byte{0})
