@@ -63,7 +63,7 @@ func (s *Server) stream(ctx context.Context, conn net.Conn, r *reader, off int64
 	case errors.Is(err, errStopped):
 		s.end(stopped, conn.RemoteAddr(), attrs...)
 		part(conn)
-	case errors.Is(err, errRefused):
+	case errors.Is(err, errRefused) && !dead(underlying(conn)): // whose socket a dead one was, nobody can tell
 		s.end(refused, conn.RemoteAddr(), attrs...)
 	case errors.Is(err, errChanged):
 		abort(conn)

@@ -35,6 +35,18 @@ func awaitHangup(conn net.Conn) bool {
 	return raw.Read(hungUp) == nil
 }
 
+// dead says whether awaitHangup would return at once.
+func dead(conn net.Conn) (is bool) {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	if raw, err := c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { is = hungUp(fd) })
+	}
+	return is
+}
+
 // hungUp says that the socket is dead. It is asked at every event: bytes we do
 // not read, and a half-close, which is no end.
 func hungUp(fd uintptr) bool {

@@ -16,4 +16,6 @@ func limitSilence(*net.TCPConn, time.Duration) {}
 // next write, or by the kernel's keepalive.
 func awaitHangup(net.Conn) bool { return false }
 
+func dead(net.Conn) bool { return false }
+
 func freeDescriptors() (n int, ok bool) { return 0, false }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ func TestT1SlowHeaders(t *testing.T) {
 	n, lasts := size(t, 2_000, 10_000), size(t, 2, 20)
 	stop := r.spawn("trickle", strconv.Itoa(n))
 	await(t, func() bool { return r.resets("crowded") >= int64(n-1024) }, "%d connections shown out", n-1024)
-	var slowest time.Duration
+	var took []time.Duration
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(time.Duration(lasts) * time.Second); time.Now().Before(end); <-tick.C {
@@ -40,14 +41,16 @@ func TestT1SlowHeaders(t *testing.T) {
 		c := r.dial("0\n")
 		want(t, c, "one\n")
 		c.Close()
-		slowest = max(slowest, time.Since(begin))
+		took = append(took, time.Since(begin))
 	}
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
 	grown := residentBytes(t) - before
 	stop()
-	t.Logf("%d connections at 1 byte/s: %d shown out; a client is served in %v at most; RSS grew by %d KiB",
-		n, r.resets("crowded"), slowest, grown>>10)
-	if limit := raceless(100 * time.Millisecond); slowest > limit {
-		t.Errorf("a client was served after %v, want %v", slowest, limit)
+	t.Logf("%d connections at 1 byte/s: %d shown out; a client is served in %v (p99), %v at most; RSS grew by %d KiB",
+		n, r.resets("crowded"), p99, took[len(took)-1], grown>>10)
+	if limit := raceless(100 * time.Millisecond); p99 > limit {
+		t.Errorf("a client was served after %v (p99), want %v", p99, limit)
 	}
 	if grown > 50<<20 {
 		t.Errorf("RSS grew by %d bytes, want 50 MB at most", grown)
