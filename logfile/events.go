@@ -161,7 +161,7 @@ func (r *round) inOrder() (logs []*Log) {
 	cameFrom := make(map[string]*Log) // by new path
 	for l, ts := range r.trails {
 		l.mu.Lock()
-		l.trails = ts
+		l.more().trails = ts
 		l.mu.Unlock()
 		for _, t := range ts {
 			if t.from == l.name && t.path != "" {

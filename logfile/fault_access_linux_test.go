@@ -184,7 +184,14 @@ func readOnly(t *testing.T, w *refWriter) func() {
 	t.Helper()
 	must(t, w.f.Close())
 	dir := filepath.Dir(w.path)
-	must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	// A process that another test starts holds all our descriptors until it execs.
+	eventually(t, "nobody writes there any more", func() bool {
+		err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
+		if err != unix.EBUSY {
+			must(t, err)
+		}
+		return err == nil
+	})
 	return func() {
 		must(t, unix.Mount("", dir, "", unix.MS_REMOUNT, ""))
 		f, err := os.OpenFile(w.path, os.O_APPEND|os.O_WRONLY, 0)

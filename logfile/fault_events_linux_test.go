@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -143,6 +144,28 @@ func TestF20Overflow(t *testing.T) {
 	}, live, down, paused)
 }
 
+// A copy that somebody made, and that was seen to be one, is not taken for a
+// generation that was missed.
+func TestF20CopyBeforeOverflow(t *testing.T) {
+	eachWay(t, func(x *fixture) {
+		w := newWriter(t, x.path("app.log"))
+		w.write(5)
+		r := x.follow("app.log")
+		r.expect(w.contents()...)
+		w.copyTo(x.path("app.log.old"))
+		w.write(5)
+		r.expect(w.contents()...) // so what happened before was followed
+		x.strike(func() {
+			noise(t, x.dir, x.enough())
+			w.rotate()
+			w.write(3)
+		})
+		r.expect(w.contents()...)
+		x.judge(w)
+		wantLost(t, r)
+	}, live, paused)
+}
+
 // enough is so much noise that a stopped process misses some.
 func (x *fixture) enough() int {
 	if x.way == paused {
@@ -232,6 +255,31 @@ func TestF22FewDescriptors(t *testing.T) {
 			x.conf.Descriptors = 64
 			readWith64(x)
 		})
+	}
+}
+
+// Of descriptors that nobody uses no more are kept than MaxOpen says, however
+// long they may be held.
+func TestF22MaxOpen(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, live)
+	x.conf.MaxOpen, x.conf.Hold = 5, time.Hour
+	var ws []*refWriter
+	for i := range 50 {
+		w := newWriter(t, x.path(fmt.Sprintf("%d.log", i)))
+		w.write(3)
+		x.reader(w.path)
+		ws = append(ws, w)
+	}
+	x.followAll(x.path("*.log"))
+	for range 3 {
+		for _, w := range ws {
+			w.write(1)
+		}
+		for _, w := range ws {
+			x.reader(w.path).expect(w.contents()...)
+		}
+		eventually(t, "no more than MaxOpen are held", func() bool { return x.run.numbers().Held <= 5 })
 	}
 }
 

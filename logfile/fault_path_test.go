@@ -45,6 +45,26 @@ func TestF10Switched(t *testing.T) {
 	}, live, down, cursor, paused)
 }
 
+// Events alone are enough, also of the directory to which the link leads.
+func TestF10ByEventsAlone(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, live)
+	x.conf.Active, x.conf.Sweep = time.Hour, time.Hour
+	w := newWriter(t, filepath.Join(t.TempDir(), "far.txt"))
+	w.write(3)
+	x.link("app.log", w.path)
+	r := x.follow("app.log")
+	r.expect(w.contents()...)
+	w.write(3)
+	r.expect(w.contents()...)
+	next := newWriter(t, filepath.Join(t.TempDir(), "farther.txt"))
+	x.link("app.log", next.path)
+	next.write(3)
+	r.expect(w.gen.bytes, next.gen.bytes)
+	next.write(3)
+	r.expect(w.gen.bytes, next.gen.bytes)
+}
+
 // Switched to and fro at random while all files grow: what was delivered of a
 // file is not delivered again when the link comes back to it, and what it got
 // meanwhile is.

@@ -14,13 +14,12 @@ type generation struct {
 	print    print // recognises it; while held is open, held.proof is ahead of it
 	held     *held
 
-	turned time.Time // since when another file is at the log's path; zero: current
-	grown  time.Time // when we last saw it grow
+	quiet  time.Time // since when: it was seen to grow, or to leave the path, then
 	left   bool      // a hint said that it left the path
 	doubt  bool      // and it is too short to be told from what has its inode now
 	weak   bool      // for one look: see isWeak
 	missed time.Time // since when it is not where it was; once it is gone, since when that is so
-	reason Reason    // why it turned
+	reason Reason    // why it left
 
 	next    *generation
 	nextOff int64
@@ -40,14 +39,6 @@ func (g *generation) end() {
 		e.Next, e.nextOrd = Pos{g.next.pub.ID, g.nextOff}, g.next.pub.ord
 	}
 	g.update(func(p *Gen) { p.End = e })
-}
-
-// quietSince is when the last sign of life was seen.
-func (g *generation) quietSince() time.Time {
-	if g.grown.After(g.turned) {
-		return g.grown
-	}
-	return g.turned
 }
 
 // gone makes g unreadable for good.
@@ -169,7 +160,7 @@ func (l *Log) grow(g *generation, h *held) error {
 		l.set.stats.lateBytes.Add(late)
 	}
 	if q.n > p.n {
-		g.grown = time.Now()
+		g.quiet = time.Now()
 	}
 	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Late = q.n, mtime, pub.Late+late })
 	l.changedNow(g)

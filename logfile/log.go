@@ -18,7 +18,11 @@ type Log struct {
 	set  *Set
 	name string
 
-	mu        sync.Mutex // guards what follows
+	mu         sync.Mutex // guards what follows
+	dirty      bool       // a hint came that nobody has followed yet
+	blind      bool       // events may have been missed: look at all siblings
+	cursorOnly bool       // known from a cursor, not from the generations file
+
 	seq       uint64
 	changed   chan struct{} // closed and forgotten at every change; nil while nobody waits
 	cur       *generation   // nil: there is no file
@@ -27,17 +31,29 @@ type Log struct {
 	tail      *generation   // the one the next will follow
 	lastOrd   int64
 	err       error
-	real      string    // where a symlink leads; empty: not one
-	dirty     bool      // a hint came that nobody has followed yet
-	blind     bool      // events may have been missed: look at all siblings
-	trails    trails    // where files went that had names that matter here
-	copies    []sibling // that appeared while the current generation was in place
-	breaks    []time.Time
-	parked    time.Time // until when
 	followers map[*interest]struct{}
 	begun     int64 // the last ord that a reader may stand in who is not among them
+	rare      *rare // to be changed through more only
+}
 
-	cursorOnly bool // known from a cursor, not from the generations file
+// rare is what few logs have: a process may have tens of thousands.
+type rare struct {
+	real   string    // where a symlink leads; empty: not one
+	trails trails    // where files went that had names that matter here
+	copies []sibling // that appeared while the current generation was in place
+	breaks []time.Time
+	parked time.Time // until when
+}
+
+// nothingRare is every log's until it has something; it is never changed.
+var nothingRare rare
+
+// more returns what is rare of l, to be changed.
+func (l *Log) more() *rare {
+	if l.rare == &nothingRare {
+		l.rare = new(rare)
+	}
+	return l.rare
 }
 
 // Name returns the absolute path.
@@ -292,7 +308,7 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 		return
 	}
 	g := &generation{
-		dev: i.dev, ino: i.ino, print: p.print(), grown: now,
+		dev: i.dev, ino: i.ino, print: p.print(), quiet: now,
 		pub: &Gen{ID: NewGenID(), Path: path, Size: i.size, Modified: i.mtime, Readable: true},
 	}
 	off := l.takeOver(g, f)

@@ -136,7 +136,7 @@ func (l *Log) restore(recs []record) {
 	defer func() { l.begun = l.lastOrd }()
 	for _, r := range recs {
 		g := &generation{
-			dev: r.dev, ino: r.ino, print: r.print, turned: r.mtime, reason: Rotated,
+			dev: r.dev, ino: r.ino, print: r.print, quiet: r.mtime, reason: Rotated,
 			pub: &Gen{ID: r.gen, Path: r.path, Size: r.print.n, Modified: r.mtime, Readable: true},
 		}
 		if r.gone {
@@ -147,7 +147,6 @@ func (l *Log) restore(recs []record) {
 			l.link(g, 0)
 		}
 		if r.current {
-			g.turned = time.Time{}
 			l.cur = g
 			continue
 		}

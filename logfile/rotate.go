@@ -48,7 +48,7 @@ func (l *Log) identify(gs []*generation) []*generation {
 		if err != nil {
 			return errors.Is(err, errChanged)
 		}
-		g.print, g.grown = p.print(), i.mtime
+		g.print, g.quiet = p.print(), i.mtime
 		g.update(func(p *Gen) { p.Size, p.Modified = i.size, i.mtime })
 		return false
 	})
@@ -148,7 +148,7 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
 		return false
 	}
-	g.turned, g.reason = now, Rotated
+	g.quiet, g.reason = now, Rotated
 	l.cur = nil
 	switch {
 	case found:
@@ -285,7 +285,7 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 func (l *Log) broke(now time.Time, i info, real string) {
 	g := l.cur
 	l.set.stats.breaks.Add(1)
-	g.turned, g.reason = now, Truncated
+	g.quiet, g.reason = now, Truncated
 	cut := i.size < g.pub.Size
 	g.forgetHeld()
 	var mids []*generation
@@ -315,14 +315,15 @@ func (l *Log) park(now time.Time) bool {
 	if s.ParkAfter < 0 {
 		return false
 	}
-	l.breaks = slices.DeleteFunc(l.breaks, func(t time.Time) bool { return now.Sub(t) > s.ParkFor })
-	l.breaks = append(l.breaks, now)
-	if len(l.breaks) < s.ParkAfter {
+	m := l.more()
+	m.breaks = slices.DeleteFunc(m.breaks, func(t time.Time) bool { return now.Sub(t) > s.ParkFor })
+	m.breaks = append(m.breaks, now)
+	if len(m.breaks) < s.ParkAfter {
 		return false
 	}
-	l.breaks = nil
-	l.parked = now.Add(s.ParkFor)
-	s.wakeAt(l, l.parked)
+	m.breaks = nil
+	m.parked = now.Add(s.ParkFor)
+	s.wakeAt(l, m.parked)
 	l.fail(ErrParked)
 	return true
 }
@@ -330,14 +331,14 @@ func (l *Log) park(now time.Time) bool {
 // isParked says whether the file is parked: until it was left alone for long
 // enough.
 func (l *Log) isParked(now time.Time, i info) bool {
-	if l.parked.IsZero() {
+	if l.rare.parked.IsZero() {
 		return false
 	}
-	if quiet := l.set.now().Sub(i.mtime); now.Before(l.parked) || quiet < l.set.ParkFor {
-		l.set.wakeAt(l, now.Add(max(l.parked.Sub(now), l.set.Active)))
+	if quiet := l.set.now().Sub(i.mtime); now.Before(l.rare.parked) || quiet < l.set.ParkFor {
+		l.set.wakeAt(l, now.Add(max(l.rare.parked.Sub(now), l.set.Active)))
 		return true
 	}
-	l.parked = time.Time{}
+	l.more().parked = time.Time{}
 	return false
 }
 
@@ -347,11 +348,11 @@ func (l *Log) isParked(now time.Time, i info) bool {
 func (l *Log) settle(now time.Time) {
 	for _, g := range l.old {
 		g.tidy()
-		if !g.pub.Final && now.Sub(g.quietSince()) > l.set.Late {
+		if !g.pub.Final && now.Sub(g.quiet) > l.set.Late {
 			g.update(func(p *Gen) { p.Final = true })
 			l.changedNow(g)
 		}
-		if g.pub.End == nil && (g.pub.Final || now.Sub(g.quietSince()) >= l.set.Quiet) {
+		if g.pub.End == nil && (g.pub.Final || now.Sub(g.quiet) >= l.set.Quiet) {
 			g.end()
 			l.changedNow(g)
 		}
@@ -363,7 +364,7 @@ func (l *Log) settle(now time.Time) {
 func (l *Log) schedule(now time.Time) {
 	for _, g := range l.old {
 		if g.pub.End == nil {
-			due := g.quietSince().Add(l.set.Quiet)
+			due := g.quiet.Add(l.set.Quiet)
 			if g.pub.Final {
 				due = now
 			}
@@ -403,10 +404,10 @@ func (l *Log) retarget(real string, err error) {
 	if err != nil || real == l.name {
 		real = ""
 	}
-	if real != l.real {
-		l.set.realias(l, l.real, real)
+	if real != l.rare.real {
+		l.set.realias(l, l.rare.real, real)
 		l.set.watchParent(real)
-		l.real = real
+		l.more().real = real
 	}
 }
 

@@ -262,7 +262,7 @@ func (s *Set) join(path string) {
 		s.mu.Unlock()
 		return
 	}
-	l := &Log{set: s, name: path}
+	l := &Log{set: s, name: path, rare: &nothingRare}
 	recs := s.known[path]
 	delete(s.known, path)
 	s.logs[path] = l

@@ -45,7 +45,7 @@ type sibling struct {
 
 // siblings lists what is beside the log now, compressed files aside.
 func (l *Log) siblings() (found []sibling) {
-	for _, at := range []string{l.name, l.real} {
+	for _, at := range []string{l.name, l.rare.real} {
 		if at != "" {
 			found = append(found, l.siblingsOf(at)...)
 		}
@@ -257,7 +257,7 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 }
 
 func newOld(s sibling) *generation {
-	return &generation{dev: s.dev, ino: s.ino, turned: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
+	return &generation{dev: s.dev, ino: s.ino, quiet: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
 }
 
 // findOld checks where the old generations are, and that they are what they
@@ -321,9 +321,9 @@ func (l *Log) noteSiblings() {
 
 // noteCopies does the same with the copies that nothing was read on from.
 func (l *Log) noteCopies() {
-	if len(l.copies) > 0 {
+	if len(l.rare.copies) > 0 {
 		l.note(l.isCopy)
-		l.copies = nil
+		l.more().copies = nil
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 // info is what one stat says.
 type info struct {
 	dev, ino uint64
-	links    uint64
 	size     int64
 	mtime    time.Time
 	mode     fs.FileMode
@@ -20,18 +19,9 @@ type info struct {
 func (i info) sameFile(dev, ino uint64) bool { return i.dev == dev && i.ino == ino }
 
 func infoOf(fi fs.FileInfo) info {
-	i := info{size: fi.Size(), mtime: fi.ModTime(), mode: fi.Mode(), links: 1}
+	i := info{size: fi.Size(), mtime: fi.ModTime(), mode: fi.Mode()}
 	i.fillSys(fi)
 	return i
-}
-
-// lstat does not follow symlinks: for names found beside a log.
-func lstat(path string) (info, error) {
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return info{}, err
-	}
-	return infoOf(fi), nil
 }
 
 // statPath follows symlinks: for a log's own path, which the operator named.

@@ -18,6 +18,15 @@ func (i *info) fillSys(fi fs.FileInfo) {
 	}
 }
 
+// lstat does not follow symlinks: for names found beside a log.
+func lstat(path string) (info, error) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return info{}, err
+	}
+	return infoOf(fi), nil
+}
+
 func isNotDir(error) bool { return false }
 
 func isLoop(error) bool { return false }

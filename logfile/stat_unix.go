@@ -15,8 +15,47 @@ import (
 
 func (i *info) fillSys(fi fs.FileInfo) {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		i.dev, i.ino, i.links = uint64(st.Dev), uint64(st.Ino), uint64(st.Nlink)
+		i.dev, i.ino = uint64(st.Dev), uint64(st.Ino)
 	}
+}
+
+// lstat does not follow symlinks: for names found beside a log. It is os.Lstat
+// without its garbage, for a sweep calls it for every log.
+func lstat(path string) (info, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	for err == unix.EINTR {
+		err = unix.Lstat(path, &st)
+	}
+	if err != nil {
+		return info{}, &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	return info{
+		dev: uint64(st.Dev), ino: uint64(st.Ino),
+		size: st.Size, mtime: time.Unix(st.Mtim.Unix()), mode: fileMode(uint32(st.Mode)),
+	}, nil
+}
+
+func fileMode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	switch m & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFBLK:
+		mode |= fs.ModeDevice
+	case unix.S_IFCHR:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	case unix.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		mode |= fs.ModeSocket
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return mode
 }
 
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

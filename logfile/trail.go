@@ -68,8 +68,10 @@ func (ts trails) resolve() {
 // log's path between two looks, renamed away before we saw them there: the ones
 // that came before the current one, and the ones after it.
 func (l *Log) followTrails(now time.Time) (before, after []*generation) {
-	ts := l.trails
-	l.trails = nil
+	ts := l.rare.trails
+	if ts != nil {
+		l.more().trails = nil
+	}
 	l.followOld(ts, now)
 	for _, t := range ts {
 		if t.from == l.name && l.cur != nil && (!t.ok || t.info.sameFile(l.cur.dev, l.cur.ino)) {
@@ -149,7 +151,7 @@ func (l *Log) followOld(ts trails, now time.Time) {
 // isOlderName says whether a file of that name would be an older generation.
 func (l *Log) isOlderName(path string) bool {
 	dir, base := filepath.Split(path)
-	return slices.ContainsFunc(rotatedBases(base), func(b string) bool { return dir+b == l.name || dir+b == l.real })
+	return slices.ContainsFunc(rotatedBases(base), func(b string) bool { return dir+b == l.name || dir+b == l.rare.real })
 }
 
 // isAtPath says whether the log's path still names the current generation's
@@ -162,11 +164,12 @@ func (l *Log) isAtPath() bool {
 // place: copytruncate begins so.
 func (l *Log) noteCopy(t trail) {
 	const enough = 100
-	if t.ok && t.path != l.name && len(l.copies) < enough {
-		l.copies = append(l.copies, sibling{t.path, t.info})
+	if t.ok && t.path != l.name && len(l.rare.copies) < enough {
+		m := l.more()
+		m.copies = append(m.copies, sibling{t.path, t.info})
 	}
 }
 
 func (l *Log) isCopy(s sibling) bool {
-	return slices.ContainsFunc(l.copies, func(c sibling) bool { return c.sameFile(s.dev, s.ino) })
+	return slices.ContainsFunc(l.rare.copies, func(c sibling) bool { return c.sameFile(s.dev, s.ino) })
 }
