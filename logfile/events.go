@@ -12,7 +12,9 @@ import (
 // readEvents follows the kernel's hints until the watcher is closed.
 func (s *Set) readEvents() {
 	for s.watcher.Wait() == nil {
-		s.catchUp(func() {})
+		s.rounds.Lock()
+		s.follow()
+		s.rounds.Unlock()
 	}
 }
 
@@ -51,7 +53,8 @@ const maxSettling = 200 * time.Millisecond
 const maxRounds = 10
 
 // follow takes the events there are, round after round until none is left: what
-// was looked at is then known with all that went before it.
+// was looked at is then known with all that went before it. After bytes that
+// were merely appended there is no need to: only open files were looked at.
 func (s *Set) follow() {
 	for range maxRounds {
 		if s.watcher == nil || !s.followRound() {
@@ -60,14 +63,15 @@ func (s *Set) follow() {
 	}
 }
 
-// followRound takes the events there are, and returns false if there are none.
-// Names are resolved to files only once no more renames come: what was
+// followRound takes the events there are, and says whether there may be more
+// that matter. Names are resolved to files only once no more renames come: what was
 // app.log.1 when an event was queued may be app.log.2 by now.
 func (s *Set) followRound() bool {
 	if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
 		return false
 	}
-	r := &round{set: s, trails: make(map[*Log]trails)}
+	r := &s.round
+	r.begin(s)
 	for began := time.Now(); r.take(s.events); {
 		for _, ts := range r.trails {
 			ts.resolve()
@@ -77,8 +81,7 @@ func (s *Set) followRound() bool {
 		}
 		s.events = s.watcher.Poll(s.events[:0])
 	}
-	r.finish()
-	return true
+	return r.finish()
 }
 
 // take adds events and says whether there was a rename among them.
@@ -93,17 +96,35 @@ func (r *round) take(events []inotify.Event) (renamed bool) {
 }
 
 // A round collects what a batch of events hints at, so that each log is looked
-// at once.
+// at once. There is one, used again and again: a busy log leaves no garbage.
 type round struct {
 	set      *Set
 	order    []*Log // to be looked at, in this order
 	trails   map[*Log]trails
-	modified map[*Log]map[string]bool // by path of the alias; empty: the log's own
-	files    []string                 // that appeared
-	dirs     []string                 // that appeared
-	missed   bool                     // events were lost
-	path     []byte                   // of the file last written to; saves an allocation each
+	modified map[place]struct{}
+	files    []string // that appeared
+	dirs     []string // that appeared
+	missed   bool     // events were lost
+	path     []byte   // of the file last written to; saves an allocation each
 	pending  *half
+}
+
+// A place is where bytes were written: to a generation of a log that is at path;
+// empty: at the log's own.
+type place struct {
+	log  *Log
+	path string
+}
+
+func (r *round) begin(s *Set) {
+	const many = 1000 // what a storm has left behind is not to be cleared for ever
+	if r.set == nil || len(r.trails)+len(r.modified) > many {
+		r.set, r.trails, r.modified = s, make(map[*Log]trails), make(map[place]struct{})
+	}
+	clear(r.trails)
+	clear(r.modified)
+	clear(r.order)
+	r.order, r.files, r.dirs, r.missed = r.order[:0], r.files[:0], r.dirs[:0], false
 }
 
 // A half is the first half of a rename, waiting for the second.
@@ -113,7 +134,7 @@ type half struct {
 	isDir  bool
 }
 
-func (r *round) finish() {
+func (r *round) finish() (more bool) {
 	s := r.set
 	s.mu.Lock()
 	r.flush()
@@ -121,18 +142,20 @@ func (r *round) finish() {
 	if r.missed {
 		s.stats.overflows.Add(1)
 		s.rescan()
-		return
+		return true
 	}
 	// Renames first: what was written is in the file that has the name now.
 	if len(r.order)+len(r.files)+len(r.dirs) > 0 {
 		r.look()
+		more = true
 	}
-	for l, paths := range r.modified {
-		s.active.touch(l)
-		for path := range paths {
-			l.modifiedAt(path)
+	for at := range r.modified {
+		s.active.touch(at.log)
+		if !at.log.modifiedAt(at.path) {
+			more = true
 		}
 	}
+	return more
 }
 
 // look looks at what changed its name.
@@ -252,21 +275,11 @@ func (r *round) wrote(d *dir, name string) {
 	r.path = append(append(r.path[:0], d.path...), filepath.Separator)
 	r.path = append(r.path, name...)
 	if l := r.set.logs[string(r.path)]; l != nil {
-		r.note(l, "")
+		r.modified[place{l, ""}] = struct{}{}
 	}
 	for _, l := range d.alias[name] {
-		r.note(l, filepath.Join(d.path, name))
+		r.modified[place{l, filepath.Join(d.path, name)}] = struct{}{}
 	}
-}
-
-func (r *round) note(l *Log, path string) {
-	if r.modified == nil {
-		r.modified = make(map[*Log]map[string]bool)
-	}
-	if r.modified[l] == nil {
-		r.modified[l] = make(map[string]bool)
-	}
-	r.modified[l][path] = true
 }
 
 // moved handles every change of names: without a from a name appeared, without

@@ -149,18 +149,20 @@ func (l *Log) find(id GenID) *generation {
 
 // modifiedAt is the hint that bytes were written at the log's own path, empty
 // here, or at another where a generation is. It costs nothing while nobody
-// reads: the next Stat looks.
-func (l *Log) modifiedAt(path string) {
+// reads: the next Stat looks. It returns false if it had to look at names.
+func (l *Log) modifiedAt(path string) (quick bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g := l.oldAt(path); g != nil {
 		l.lookOld(time.Now(), g)
-		return
+		return false
 	}
 	l.dirty = true
-	if l.changed != nil && !l.lookQuick() {
-		l.look()
+	if l.changed == nil || l.lookQuick() {
+		return true
 	}
+	l.look()
+	return false
 }
 
 // lookQuick looks at the open files alone, not at the path: it is what an
@@ -367,7 +369,7 @@ func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
 // Open gives the descriptor of one generation, shared by all who have it open:
 // read it with explicit offsets only. Errors are *Ended, ErrParked, or of the
 // file.
-func (l *Log) Open(id GenID) (*Handle, error) {
+func (l *Log) Open(id GenID) (Handle, error) {
 	h, err := l.tryOpen(id, (*Log).opened)
 	// A file that is being renamed is found again as soon as the hint is there,
 	// or known to be gone when patience is over.
@@ -384,26 +386,26 @@ func (l *Log) Open(id GenID) (*Handle, error) {
 	}
 }
 
-func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error)) (*Handle, error) {
+func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error)) (Handle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.find(id)
 	switch {
 	case g == nil:
-		return nil, &Ended{Gen: id, Reason: Forgotten}
+		return Handle{}, &Ended{Gen: id, Reason: Forgotten}
 	case !g.pub.Readable && g.pub.End == nil: // its quiet time is not over
-		return nil, &Ended{Gen: id, At: g.pub.Size, Reason: g.reason}
+		return Handle{}, &Ended{Gen: id, At: g.pub.Size, Reason: g.reason}
 	case !g.pub.Readable:
-		return nil, g.pub.End
+		return Handle{}, g.pub.End
 	}
 	h, err := open(l, g, true)
 	if errors.Is(err, errChanged) {
 		g.update(func(p *Gen) { p.Modified = time.Time{} }) // whatever a stat says: look into it
 	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
+		return Handle{}, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
 	}
-	return &Handle{log: l, held: h}, nil
+	return Handle{log: l, held: h}, nil
 }
 
 // A Handle is an open generation. It must be closed, and not be kept while
@@ -414,12 +416,12 @@ type Handle struct {
 }
 
 // File returns the shared descriptor.
-func (h *Handle) File() *os.File { return h.held.f }
+func (h Handle) File() *os.File { return h.held.f }
 
 // Check returns nil if the file still is what it was: whatever was read or sent
 // from it before the call belongs to the generation. It costs an fstat and two
 // small preads.
-func (h *Handle) Check() error {
+func (h Handle) Check() error {
 	nr := h.held.checks.begin()
 	p := h.held.proof.Load()
 	size, _, err := fstat(h.held.f)
@@ -443,14 +445,14 @@ func (h *Handle) Check() error {
 // Now returns the number of checks that have begun so far. A reader that asks
 // right after a send need not check by itself, if CheckedSince says later that
 // another has.
-func (h *Handle) Now() uint64 { return h.held.checks.begun.Load() }
+func (h Handle) Now() uint64 { return h.held.checks.begun.Load() }
 
 // CheckedSince says that a check which began after Now had returned n has found
 // the file to be what it was: what was sent before is of the generation.
-func (h *Handle) CheckedSince(n uint64) bool { return h.held.checks.good.Load() > n }
+func (h Handle) CheckedSince(n uint64) bool { return h.held.checks.good.Load() > n }
 
 // readAt reads what is known to be there, and checks it.
-func (h *Handle) readAt(p []byte, off int64) (int, error) {
+func (h Handle) readAt(p []byte, off int64) (int, error) {
 	known := h.held.proof.Load().n
 	if off >= known {
 		return 0, io.EOF
@@ -466,4 +468,4 @@ func (h *Handle) readAt(p []byte, off int64) (int, error) {
 }
 
 // Close gives the descriptor back.
-func (h *Handle) Close() { h.held.release() }
+func (h Handle) Close() { h.held.release() }

@@ -60,6 +60,7 @@ type Set struct {
 
 	rounds sync.Mutex // one round of looks at a time; taken before all others
 	events []inotify.Event
+	round  round
 }
 
 // A dir is a directory that matters: something in it is, or may come to be, a

@@ -30,7 +30,7 @@ func copyTo(conn net.Conn) copier {
 	return copier{conn, func() { conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }}
 }
 
-func (c copier) piece(h *logfile.Handle, off int64, n int) (int, error) {
+func (c copier) piece(h logfile.Handle, off int64, n int) (int, error) {
 	buf := buffers.Get().(*[copyMax]byte)
 	defer buffers.Put(buf)
 	n, err := h.File().ReadAt(buf[:min(n, copyMax)], off)

@@ -145,7 +145,7 @@ func (k *keeper) hold(g *logfile.Gen) {
 	if k.handle != nil {
 		k.handle.Close()
 	}
-	k.handle, k.kept = h, g.ID
+	k.handle, k.kept = &h, g.ID
 }
 
 // holds says that a generation has ended whose file is still here.
@@ -155,10 +155,10 @@ func (k *keeper) holds(end *logfile.Ended) bool {
 }
 
 // file returns what is held since it left.
-func (k *keeper) file() (*logfile.Handle, logfile.GenID) {
+func (k *keeper) file() (logfile.Handle, logfile.GenID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.handle, k.kept
+	return *k.handle, k.kept
 }
 
 // look takes in what was written to the file since it left.

@@ -90,7 +90,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request, off int64) error {
 // send sends a range. On TCP all but its last byte goes by sendfile. The last
 // one is held back until all before it is proven: a response that is complete
 // is of one generation. One that is not is broken off.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, h *logfile.Handle, want logfile.Range) {
+func (s *Server) send(w http.ResponseWriter, r *http.Request, h logfile.Handle, want logfile.Range) {
 	if want.Len() == 0 {
 		return
 	}

@@ -212,7 +212,7 @@ func readSlowly(c io.Reader, rest time.Duration, stop <-chan struct{}) ([]byte, 
 
 var errWeLeft = errors.New("the client left")
 
-const oneSend = 256 << 10
+const oneSend = 1 << 20
 
 // judge wants all of a stream to be of one generation, or else that it was
 // broken off behind the one send that was under way.

@@ -11,7 +11,7 @@ import (
 )
 
 // pieceMax bounds what one send can carry of a file that was changed under it.
-const pieceMax = 256 << 10
+const pieceMax = 1 << 20
 
 // An out takes bytes of a file to a client, one piece at a time. The file may
 // change at any moment:
@@ -19,7 +19,7 @@ const pieceMax = 256 << 10
 //   - errChanged: it has, and what was sent may be something else;
 //   - errStale: it has, and all that was sent is right.
 type out interface {
-	piece(h *logfile.Handle, off int64, n int) (sent int, err error)
+	piece(h logfile.Handle, off int64, n int) (sent int, err error)
 }
 
 var (
@@ -72,20 +72,29 @@ func (r *reader) follow(ctx context.Context, from logfile.From) error {
 	defer r.srv.remove(r)
 	for ctx.Err() == nil {
 		span, err := f.Next(ctx)
-		var end *logfile.Ended
-		switch {
-		case err == nil:
+		if err == nil {
 			err = r.send(ctx, f, span)
-		case errors.As(err, &end):
-			err = r.ended(ctx, end)
-		case ctx.Err() != nil:
-			err = nil
+		} else {
+			err = r.over(ctx, err)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return r.last(ctx, f)
+}
+
+// over decides what happens when there is nothing to send any more; nil means:
+// go on.
+func (r *reader) over(ctx context.Context, err error) error {
+	var end *logfile.Ended
+	switch {
+	case errors.As(err, &end):
+		return r.ended(ctx, end)
+	case ctx.Err() != nil:
+		return nil
+	}
+	return err
 }
 
 // ended decides what happens at a generation's end; nil means: go on.
@@ -135,7 +144,7 @@ func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Spa
 }
 
 // push sends one piece of at most n bytes.
-func (r *reader) push(h *logfile.Handle, off, n int64) (int64, error) {
+func (r *reader) push(h logfile.Handle, off, n int64) (int64, error) {
 	sent, err := r.out.piece(h, off, int(min(n, pieceMax)))
 	r.off.Store(off + int64(sent))
 	r.srv.sent.Add(int64(sent))

@@ -17,7 +17,7 @@ type sender struct {
 	raw  syscall.RawConn
 	send func(fd uintptr) (done bool) // a step of piece, bound once
 
-	h      *logfile.Handle
+	h      logfile.Handle
 	off    int64
 	n      int
 	waited bool // the socket was full since the last check
@@ -39,26 +39,33 @@ func newOut(conn net.Conn) out {
 }
 
 // piece sends what the socket takes at once, and waits only if that is nothing.
-func (s *sender) piece(h *logfile.Handle, off int64, n int) (int, error) {
+func (s *sender) piece(h logfile.Handle, off int64, n int) (int, error) {
 	s.h, s.off, s.n, s.waited, s.err = h, off, n, false, nil
 	err := s.raw.Write(s.send)
-	s.h = nil
+	s.h = logfile.Handle{}
 	if err != nil {
 		return 0, err
 	}
 	if s.err != nil {
 		return 0, s.err
 	}
-	if !stillGood(h) {
+	if !stillGood(h, s.n) {
 		return s.n, errChanged
 	}
 	return s.n, nil
 }
 
-// stillGood says that what was sent just now is of the generation. When a line
-// wakes a thousand clients they all send it, and one check after that is enough
-// for all: whoever has sent lets the others send first.
-func stillGood(h *logfile.Handle) bool {
+// bulk is so much that its check costs nothing beside it.
+const bulk = 64 << 10
+
+// stillGood says that the n bytes sent just now are of the generation. When a
+// line wakes a thousand clients they all send it, and one check after that is
+// enough for all: whoever has sent lets the others send first. Who sends much
+// goes on with the same client: to change it now would only cool the caches.
+func stillGood(h logfile.Handle, n int) bool {
+	if n >= bulk {
+		return h.Check() == nil
+	}
 	sent := h.Now()
 	runtime.Gosched()
 	return h.CheckedSince(sent) || h.Check() == nil

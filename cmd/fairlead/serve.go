@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -140,9 +142,7 @@ func addTargets(set *logfile.Set, targets []string, log *slog.Logger) error {
 		log.Error("cannot serve", "err", err)
 	}
 	// Looking through directories left memory that the rest of our life, which
-	// may be long and quiet, has no use for. What we keep is small and lasts, so
-	// the collector may come twice as often as usual.
-	debug.SetGCPercent(50)
+	// may be long and quiet, has no use for.
 	debug.FreeOSMemory()
 	return nil
 }
@@ -154,6 +154,16 @@ type serving struct {
 	state string
 }
 
+// shareCores keeps to half of the cores, unless GOMAXPROCS says otherwise. Sending
+// is all we do, and for every core that sends another is busy with the network's
+// other end or with what writes the logs. Beyond that half, clients wait for a
+// core of ours that somebody else was given; bench/serve shows by how much.
+func shareCores() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
 // run serves until a signal, or the end of the file where that is the end of
 // all. The set and the local socket outlive the clients:
 //
@@ -161,6 +171,7 @@ type serving struct {
 func (p *serving) run(ctx context.Context) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	shareCores()
 	defer runSet(p.set, p.log)()
 	defer p.start(context.WithoutCancel(ctx), p.state)()
 	p.announce(&p.local)

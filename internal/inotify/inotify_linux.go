@@ -36,6 +36,10 @@ type Watcher struct {
 	raw syscall.RawConn
 	fd  int
 	buf [64 << 10]byte
+	n   int // bytes of buf that the last read filled
+	// read fills buf; bound once, for a busy log has ten thousand events a second.
+	read func(fd uintptr)
+	last string // name, which as a rule is the next one's too
 }
 
 // New opens an inotify instance.
@@ -45,6 +49,7 @@ func New() (*Watcher, error) {
 		return nil, limit("open inotify", err)
 	}
 	w := &Watcher{f: os.NewFile(uintptr(fd), "inotify"), fd: fd}
+	w.read = func(fd uintptr) { w.n, _ = unix.Read(int(fd), w.buf[:]) }
 	w.raw, err = w.f.SyscallConn()
 	return w, err
 }
@@ -74,21 +79,25 @@ func (w *Watcher) Wait() error {
 // must not overlap.
 func (w *Watcher) Poll(evs []Event) []Event {
 	for {
-		n := 0
-		err := w.raw.Control(func(fd uintptr) { n, _ = unix.Read(int(fd), w.buf[:]) })
-		if err != nil || n <= 0 {
+		if err := w.raw.Control(w.read); err != nil || w.n <= 0 {
 			return evs
 		}
-		evs = parse(evs, w.buf[:n])
+		evs = w.parse(evs, w.buf[:w.n])
+		if w.n < len(w.buf)-eventMax {
+			return evs // another one would have had room
+		}
 	}
 }
+
+// eventMax is the most that one event takes: its name is at most NAME_MAX bytes.
+const eventMax = unix.SizeofInotifyEvent + unix.NAME_MAX + 1
 
 // Close ends the instance and a Wait.
 func (w *Watcher) Close() error { return w.f.Close() }
 
 // parse reads struct inotify_event: s32 wd, u32 mask, u32 cookie, u32 len, and
 // len bytes of name, padded with NULs. See inotify(7).
-func parse(evs []Event, b []byte) []Event {
+func (w *Watcher) parse(evs []Event, b []byte) []Event {
 	for len(b) >= unix.SizeofInotifyEvent {
 		bits := binary.NativeEndian.Uint32(b[4:])
 		e := Event{
@@ -101,7 +110,10 @@ func parse(evs []Event, b []byte) []Event {
 			return evs
 		}
 		name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:end], []byte{0})
-		e.Name = string(name)
+		if w.last != string(name) {
+			w.last = string(name)
+		}
+		e.Name = w.last
 		for _, o := range ops {
 			if bits&o.bit != 0 {
 				e.Op |= o.op

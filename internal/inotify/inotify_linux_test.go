@@ -78,7 +78,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 'a', 0, 0, 0})
 	f.Add([]byte{1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 'a'})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if evs := parse(nil, b); len(evs)*16 > len(b) {
+		if evs := new(Watcher).parse(nil, b); len(evs)*16 > len(b) {
 			t.Errorf("parse of %d bytes = %d events", len(b), len(evs))
 		}
 	})
