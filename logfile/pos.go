@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"fairlead/internal/inotify"
 )
 
 // A GenID names one generation of a log: one append-only sequence of bytes.
@@ -105,6 +107,10 @@ var ErrEnded = errors.New("generation ended")
 // ErrParked is the state of a file that is rewritten in place again and again:
 // nothing of it is read until it has been left alone for Set.ParkFor.
 var ErrParked = errors.New("parked: rewritten in place")
+
+// ErrNoWatches is why there are no events (Stats.WatchErr) where the kernel gives
+// us no more watches or instances: a limit that the operator can raise.
+var ErrNoWatches = inotify.ErrLimit
 
 // Ended tells a reader that there is nothing more to read at its position.
 type Ended struct {

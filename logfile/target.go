@@ -28,8 +28,46 @@ type target struct {
 	pattern string // of a glob: absolute
 }
 
+// meta is what makes a glob of a name, unless a backslash is before it.
+const meta = `*?[{`
+
+// Literal returns a target that means the file of that name and no other, also
+// while there is none and if the name could be read as a glob.
+func Literal(name string) string {
+	if os.PathSeparator == '\\' || !strings.ContainsAny(name, meta) {
+		return name // where a backslash separates, it cannot escape
+	}
+	return escaper.Replace(name)
+}
+
+var escaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `{`, `\{`)
+
+// unescape returns the one name that a spec means; ok is false if it is a glob.
+func unescape(spec string) (name string, ok bool) {
+	if !strings.ContainsAny(spec, meta) {
+		return spec, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(spec); i++ {
+		switch c := spec[i]; {
+		case c == '\\' && os.PathSeparator != '\\' && i+1 < len(spec):
+			i++
+		case strings.IndexByte(meta, c) >= 0:
+			return spec, false
+		}
+		b.WriteByte(spec[i])
+	}
+	return b.String(), true
+}
+
+// newTarget takes a spec for the name of a file if there is one of that name, and
+// otherwise for a glob if it is one.
 func newTarget(spec string) (*target, error) {
-	path, err := filepath.Abs(spec)
+	name, literal := spec, true
+	if _, err := os.Lstat(spec); err != nil {
+		name, literal = unescape(spec)
+	}
+	path, err := filepath.Abs(name)
 	if err != nil {
 		return nil, fmt.Errorf("make %s absolute: %w", spec, err)
 	}
@@ -39,7 +77,7 @@ func newTarget(spec string) (*target, error) {
 		t.kind = dirTarget
 	case err == nil && !fi.Mode().IsRegular():
 		return nil, notRegular(path, fi.Mode())
-	case err == nil || !strings.ContainsAny(path, `*?[{`):
+	case err == nil || literal:
 	case !doublestar.ValidatePathPattern(path):
 		return nil, fmt.Errorf("glob %s: not a valid pattern", spec)
 	default:

@@ -107,6 +107,43 @@ func below(dir string, set *logfile.Set) (names []string) {
 	return names
 }
 
+// A name that could be a glob is one only if there is no file of that name and
+// no backslash says otherwise.
+func TestAddLiteral(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a backslash separates on Windows")
+	}
+	dir := tree(t, map[string]string{"there[1].log": "", "there1.log": "", "d[1]/x.log": "", "link*": "->nothing"})
+	tests := map[string][]string{
+		"there[1].log":                             {"there[1].log"},
+		"there[12].log":                            {"there1.log"},
+		"link*":                                    {"link*"},
+		`d\[1]/*.log`:                              {"d[1]/x.log"},
+		`a\b.log`:                                  {`a\b.log`},
+		`not-yet\[1\].log`:                         {"not-yet[1].log"},
+		logfile.Literal("there[1].log"):            {"there[1].log"},
+		logfile.Literal("app[1]*{?}.log"):          {"app[1]*{?}.log"},
+		logfile.Literal(`back\slash[`):             {`back\slash[`},
+		logfile.Literal(`back\slash`):              {`back\slash`},
+		logfile.Literal("d[2]/not/yet/there*.log"): {"d[2]/not/yet/there*.log"},
+	}
+	for target, want := range tests {
+		set := new(logfile.Set)
+		must(t, set.Add(dir+"/"+target))
+		if got := below(dir, set); !slices.Equal(got, want) {
+			t.Errorf("Add(%q): logs %q, want %q", target, got, want)
+		}
+	}
+	t.Chdir(filepath.Join(dir, "d[1]")) // what the directory is called makes no glob of a name
+	for _, name := range []string{"y.log", "y[.log"} {
+		set := new(logfile.Set)
+		must(t, set.Add(logfile.Literal(name)))
+		if got, want := below(dir, set), []string{"d[1]/" + name}; !slices.Equal(got, want) {
+			t.Errorf("Add(%q) in d[1]: logs %q, want %q", name, got, want)
+		}
+	}
+}
+
 // Targets that overlap give each log once.
 func TestAddOverlapping(t *testing.T) {
 	dir := tree(t, map[string]string{"a.log": "", "b.log": "", "b.log.1": "", "deep/c.log": ""})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"fairlead/serve"
@@ -154,6 +155,39 @@ func TestAtEndLinger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The files are held before the first client is let in: one that is deleted right
+// then is served all the same.
+func TestAtEndLingerHoldsFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	write(t, path, "one\n")
+	leakFree(t)
+	set := newSet()
+	if err := set.Add(path); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := &earlyListener{Listener: ln, accepting: func() { os.Remove(path) }}
+	r := startOn(t, &serve.Server{Files: set, AtEnd: serve.AtEndLinger}, early, path)
+	c := r.dial("0\n")
+	want(t, c, "one\n")
+	c.Close()
+}
+
+// An earlyListener does something before the first connection is accepted.
+type earlyListener struct {
+	net.Listener
+	once      sync.Once
+	accepting func()
+}
+
+func (l *earlyListener) Accept() (net.Conn, error) {
+	l.once.Do(l.accepting)
+	return l.Listener.Accept()
 }
 
 // sent waits until so many bytes were sent, and checked: a file that is

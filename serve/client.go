@@ -59,10 +59,10 @@ func (s *Server) stream(ctx context.Context, conn net.Conn, r *reader, off int64
 		s.end(cut, conn.RemoteAddr(), attrs...)
 	case errors.Is(err, logfile.ErrEnded):
 		s.end(ended, conn.RemoteAddr(), attrs...)
-		part(conn)
+		part(ctx, conn)
 	case errors.Is(err, errStopped):
 		s.end(stopped, conn.RemoteAddr(), attrs...)
-		part(conn)
+		part(ctx, conn)
 	case errors.Is(err, errRefused) && !dead(underlying(conn)): // whose socket a dead one was, nobody can tell
 		s.end(refused, conn.RemoteAddr(), attrs...)
 	case errors.Is(err, errChanged):
@@ -155,13 +155,15 @@ func abort(conn net.Conn) {
 // How long and how much we listen to a client that we have said goodbye to.
 const (
 	partTime  = 5 * time.Second
+	partLast  = time.Second // once we end ourselves
 	partBytes = 1 << 20
 )
 
 // part says goodbye to a client that has got everything. What it may have sent
 // us is read first: closed unread it would become a reset, which can destroy
-// bytes that are still on their way.
-func part(conn net.Conn) {
+// bytes that are still on their way. One that holds its end open delays our own
+// end little: ctx says when that has come.
+func part(ctx context.Context, conn net.Conn) {
 	socket := underlying(conn)
 	for _, c := range []net.Conn{conn, socket} { // under TLS there are two ends to say
 		if w, ok := c.(interface{ CloseWrite() error }); ok {
@@ -169,6 +171,7 @@ func part(conn net.Conn) {
 		}
 	}
 	socket.SetReadDeadline(time.Now().Add(partTime))
+	defer context.AfterFunc(ctx, func() { socket.SetReadDeadline(time.Now().Add(partLast)) })()
 	io.CopyN(io.Discard, socket, partBytes)
 }
 

@@ -36,8 +36,16 @@ func (ks *keepers) of(log *logfile.Log) *keeper {
 	return k
 }
 
+// hold opens the files of the logs that are there now.
+func (ks *keepers) hold() {
+	for _, log := range ks.srv.Files.Logs() {
+		ks.of(log).gone(log.Stat())
+	}
+}
+
 // run keeps the files of all logs, also of those that are still to come.
 func (ks *keepers) run(ctx context.Context) {
+	defer ks.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	runs := make(map[*logfile.Log]bool)
@@ -63,6 +71,14 @@ func (ks *keepers) run(ctx context.Context) {
 	}
 }
 
+func (ks *keepers) close() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	for _, k := range ks.byLog {
+		k.close()
+	}
+}
+
 // A keeper holds one log's file open, by whatever name or none, until it is
 // truncated: what it becomes then is the next generation of the same file.
 type keeper struct {
@@ -81,7 +97,6 @@ type keeper struct {
 const growEvery = time.Second
 
 func (k *keeper) run(ctx context.Context, gone chan<- struct{}) {
-	defer k.close()
 	st := k.log.Stat()
 	for ; !k.over(st); st = k.log.Stat() {
 		if k.log.Wait(ctx, st.Seq) != nil {

@@ -15,6 +15,7 @@ import (
 type query struct {
 	gen    logfile.GenID // zero: the current one
 	from   logfile.From
+	nobody bool // gen or from names the zero id, which no generation has
 	places bool // says where to begin
 	follow bool
 }
@@ -28,11 +29,11 @@ func parseQuery(values url.Values) (q query, err error) {
 		}
 		switch key {
 		case "gen":
-			q.gen, err = parseGen(vs[0])
+			q.gen, err = q.parseGen(vs[0])
 		case "offset":
 			err = q.begin(vs[0], parseOffset)
 		case "from":
-			err = q.begin(vs[0], parseFrom)
+			err = q.begin(vs[0], q.parseFrom)
 		case "follow":
 			q.follow, err = parseBool(vs[0])
 		default:
@@ -54,18 +55,17 @@ func (q *query) begin(s string, parse func(string) (logfile.From, error)) (err e
 	return err
 }
 
-// parseGen refuses the zero id, which would mean no generation in particular.
-func parseGen(s string) (logfile.GenID, error) {
+// parseGen notes the zero id: to logfile it means no generation in particular,
+// but a client that writes it down asks for one.
+func (q *query) parseGen(s string) (logfile.GenID, error) {
 	id, err := logfile.ParseGenID(s)
-	if err == nil && id.IsZero() {
-		err = fmt.Errorf("parse generation %q: it names none", s)
-	}
+	q.nobody = q.nobody || err == nil && id.IsZero()
 	return id, err
 }
 
-func parseFrom(s string) (logfile.From, error) {
+func (q *query) parseFrom(s string) (logfile.From, error) {
 	if gen, _, ok := strings.Cut(s, ":"); ok {
-		if _, err := parseGen(gen); err != nil {
+		if _, err := q.parseGen(gen); err != nil {
 			return logfile.From{}, err
 		}
 	}
@@ -100,11 +100,11 @@ func (q *query) generation(log *logfile.Log, st logfile.Stat) (*logfile.Gen, err
 		}
 		id = at.Gen
 	}
-	if id.IsZero() {
+	if id.IsZero() && !q.nobody {
 		return st.Current, nil
 	}
 	g := st.Find(id)
-	if g == nil || !g.Readable {
+	if g == nil || !g.Readable || q.nobody {
 		return nil, httpError{http.StatusGone, fmt.Sprintf(
 			"generation %s of %s can no longer be read; GET /logs names those that can", id, log.Name())}
 	}

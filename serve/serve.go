@@ -61,9 +61,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	keep := &keepers{srv: s, allGone: func() { end(ErrFileGone) }}
 	var keeping, clients sync.WaitGroup
 	if s.AtEnd == AtEndLinger || s.AtEnd == AtEndExit {
+		keep.hold() // before the first client: a rename right after it is one of a file that we have
 		keeping.Go(func() { keep.run(kept) })
 	}
-	s.logger().Info("serving", "addr", ln.Addr().String(), "clients", s.gate.max, "at_end", s.AtEnd.String())
+	s.logger().Debug("serving", "addr", ln.Addr().String(), "clients", s.gate.max, "at_end", s.AtEnd.String())
 	err := s.acceptAll(ctx, ln, func(conn net.Conn) {
 		clients.Go(func() { s.client(ctx, cut, conn, keep) })
 	})

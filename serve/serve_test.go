@@ -360,6 +360,32 @@ func TestServeDrainIsBounded(t *testing.T) {
 	}
 }
 
+// A client that holds its end open, although it got everything, delays our end by
+// a second, and not by the 5 it has otherwise.
+func TestServeEndsBeforeClientParts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	for _, when := range []string{"stopped", "ended, then stopped"} {
+		t.Run(when, func(t *testing.T) {
+			write(t, path, "one\n")
+			r := start(t, &serve.Server{}, path)
+			c := r.dial("0\n")
+			want(t, c, "one\n")
+			if when != "stopped" {
+				rename(t, path, path+".1")
+				wantEnd(t, c)
+			}
+			begin := time.Now()
+			r.stop()
+			wantEnd(t, c)
+			<-r.done
+			if took := time.Since(begin); took > 3*time.Second {
+				t.Errorf("Serve ended after %v, want about 1s", took)
+			}
+			c.Close()
+		})
+	}
+}
+
 // A client in the middle of its header does not hold us up.
 func TestServeEndsWithoutHeader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")

@@ -16,7 +16,6 @@ const (
 	exitNotFound    = 3
 	exitUnreachable = 4
 	exitPartial     = 5
-	exitMismatch    = 6 // verification
 )
 
 // An exitError ends the program with a code of its own. Without an err nothing

@@ -126,6 +126,8 @@ func cureOf(err error) string {
 		return "leave it alone for ten minutes; logs are files that grow"
 	case errors.Is(err, fs.ErrPermission):
 		return "run as a user or group that may read it: often group adm"
+	case errors.Is(err, logfile.ErrNoWatches):
+		return "raise fs.inotify.max_user_watches and max_user_instances (sysctl)"
 	}
 	return ""
 }
@@ -143,9 +145,11 @@ func (r *processReport) countSet(st logfile.Stats) {
 		c[fmt.Sprintf("lost_bytes_total{room=%q,reason=%q}", r.Command, reason)] = n
 		r.problemf("the log of this process has the ranges", "%d bytes were gone before they could be read (%s)", n, reason)
 	}
-	if st.WatchErr != nil {
-		r.problemf("raise fs.inotify.max_user_watches and max_user_instances (sysctl)",
-			"%d directories are polled, for want of events: %v", st.PolledDirs, st.WatchErr)
+	switch err := st.WatchErr; {
+	case errors.Is(err, fs.ErrPermission): // its text names the directory
+		r.problemf(cureOf(err), "a directory cannot be read, so files in it may be missed: %v", err)
+	case err != nil:
+		r.problemf(cureOf(err), "%d directories are polled, for want of events: %v", st.PolledDirs, err)
 	}
 }
 

@@ -51,8 +51,11 @@ func asTailsrv(ctx context.Context, c *common, o tailsrv.Options) error {
 	if err != nil {
 		return err
 	}
+	target := logfile.Literal(o.Path) // tailsrv knows no globs
 	if os.Getenv("FAIRLEAD_STANDIN_QUIET") != "1" {
-		log.Info("tailsrv is fairlead here; in its own words", "command", o.Native())
+		native := o
+		native.Path = target
+		log.Info("tailsrv is fairlead here; in its own words", "command", native.Native())
 	}
 	if err := oneFile(o.Path); err != nil {
 		return err
@@ -70,7 +73,7 @@ func asTailsrv(ctx context.Context, c *common, o tailsrv.Options) error {
 	}
 	defer closeAll(bound)
 	set := &logfile.Set{State: state.dir}
-	if err := set.Add(o.Path); err != nil {
+	if err := set.Add(target); err != nil {
 		return err
 	}
 	p := &serving{local: local{command: "tailsrv", bound: bound, set: set, log: log}, state: state.dir, common: c}

@@ -96,7 +96,9 @@ func whyAll(ctx context.Context, state, path string) ([]whyAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []whyAnswer{{explanation: explain(set, path)}}, nil
+	alone := explain(set, path)
+	alone.Generation = "" // given a moment ago, and forgotten with us: nobody could use it
+	return []whyAnswer{{explanation: alone}}, nil
 }
 
 // setOf returns a set with one directory as its target, but for what is below:
@@ -141,7 +143,7 @@ func (a whyAnswer) print(w io.Writer) {
 	line("target", a.Target)
 	line("older of", a.OlderOf)
 	line("generation", a.Generation)
-	if a.Generation != "" {
+	if a.Generation != "" || a.Size > 0 {
 		line("size", fmt.Sprintf("%d bytes", a.Size))
 	}
 	line("cure", a.Cure)
