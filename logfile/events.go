@@ -161,7 +161,12 @@ func (r *round) finish() (more bool) {
 // look looks at what changed its name.
 func (r *round) look() {
 	s := r.set
-	for _, l := range r.inOrder() {
+	for l, ts := range r.trails {
+		l.mu.Lock()
+		l.more().trails = ts
+		l.mu.Unlock()
+	}
+	for _, l := range r.order {
 		s.active.touch(l)
 		l.mu.Lock()
 		l.look()
@@ -177,46 +182,12 @@ func (r *round) look() {
 	s.endRound()
 }
 
-// inOrder hands the logs their trails. A log whose file came from another log
-// comes after that one; if they changed files with each other, the other one's
-// generation departs first.
-func (r *round) inOrder() (logs []*Log) {
-	cameFrom := make(map[string]*Log) // by new path
-	for l, ts := range r.trails {
-		l.mu.Lock()
-		l.more().trails = ts
-		l.mu.Unlock()
-		for _, t := range ts {
-			if t.from == l.name && t.path != "" {
-				cameFrom[t.path] = l
-			}
-		}
-	}
-	begun, done := make(map[*Log]bool), make(map[*Log]bool)
-	var visit func(l *Log)
-	visit = func(l *Log) {
-		begun[l] = true
-		if from := cameFrom[l.name]; from != nil && !begun[from] {
-			visit(from)
-		} else if from != nil && !done[from] {
-			from.depart()
-		}
-		done[l] = true
-		logs = append(logs, l)
-	}
-	for _, l := range r.order {
-		if !begun[l] {
-			visit(l)
-		}
-	}
-	return logs
-}
-
-// endRound forgets what was true of one round only.
+// endRound looks at the logs that joined, and forgets what was true of one round
+// only.
 func (s *Set) endRound() {
+	s.lookFresh()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.came)
 	for _, d := range s.listed {
 		d.names = nil
 	}

@@ -87,10 +87,8 @@ func startEngine(conf config, out func(item)) (*engine, error) {
 			return nil, err
 		}
 	}
-	for _, target := range conf.Targets {
-		if err := e.set.Add(target); err != nil {
-			return nil, err
-		}
+	if err := e.set.Add(conf.Targets...); err != nil {
+		return nil, err
 	}
 	setCtx, endSet := context.WithCancel(context.Background())
 	pumpCtx, endPumps := context.WithCancel(context.Background())
@@ -148,6 +146,9 @@ func (e *engine) followNew(ctx context.Context) {
 
 func (e *engine) follow(ctx context.Context, l *logfile.Log) {
 	from, st := logfile.FromStart, e.conf.Resume[l.Name()]
+	if e.conf.All {
+		from = logfile.FromJoined
+	}
 	if !st.Pos.Gen.IsZero() {
 		from = logfile.FromPos(st.Pos)
 	}

@@ -79,13 +79,19 @@ func (r *reader) takeBytes(it item) {
 	if it.Off != d.end() {
 		r.blame("generation %s: got byte %d after byte %d", it.Gen.Short(), it.Off, d.end())
 	}
-	if !it.Late && !r.moves && r.gens[len(r.gens)-1] != d {
+	if !it.Late && !r.moves && r.gens[len(r.gens)-1] != d && !r.isBackAt(it.Gen, it.Off) {
 		r.blame("generation %s: went on at %d after a later one had begun, and not as late", it.Gen.Short(), it.Off)
 	}
 	if it.Late {
 		d.late += len(it.Bytes)
 	}
 	d.bytes = append(d.bytes, it.Bytes...)
+}
+
+// isBackAt says that the end of the generation before led there: the file was
+// away, and is at the log's path again.
+func (r *reader) isBackAt(id logfile.GenID, off int64) bool {
+	return len(r.ends) > 0 && r.ends[len(r.ends)-1].Next == logfile.Pos{Gen: id, Off: off}
 }
 
 // find returns what came last of a generation.

@@ -15,10 +15,13 @@ type Follower struct {
 	src Source
 	on  *interest // what the Log keeps readable for us; nil for other sources
 
-	pos  Pos   // a zero Gen: waiting for the generation after left
-	left Pos   // the end of the one we were in last
-	late []Pos // where we stand in those that may still grow
-	span *Pos  // what Next returned last: &pos, or one of late
+	pos   Pos   // a zero Gen: waiting for the generation after left
+	left  Pos   // the end of the one we were in last
+	ord   int64 // of pos's generation; see Gen.ord
+	prev  int64 // of left's
+	stand Pos   // if not zero: what Pos says instead; see standBefore
+	late  []Pos // where we stand in those that may still grow
+	span  *Pos  // what Next returned last: &pos, or one of late
 }
 
 // An interest tells a Log how far a follower is, so that what it has not read
@@ -80,7 +83,7 @@ func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
 	if f.pos.Gen.IsZero() && !f.goOn(st) {
 		return Span{}, false, nil
 	}
-	g := st.Find(f.pos.Gen)
+	g := st.at(f.pos, f.ord)
 	switch {
 	case g == nil:
 		return Span{}, true, f.forgotten(st)
@@ -88,7 +91,7 @@ func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
 		f.span = &f.pos
 		return Span{Gen: g.ID, Off: f.pos.Off, N: g.Size - f.pos.Off}, g.Readable, nil
 	case g.End != nil:
-		return Span{}, true, f.leave(g)
+		return Span{}, true, f.leave(g, st)
 	}
 	return Span{}, false, nil
 }
@@ -99,53 +102,75 @@ func (f *Follower) begin(from From, st Stat) {
 	f.pos = from.Resolve(st)
 	if f.pos.Gen.IsZero() && len(st.Old) > 0 {
 		last := st.Old[len(st.Old)-1]
-		f.left = Pos{last.ID, last.Size}
+		f.left, f.prev = Pos{last.ID, last.Size}, last.ord
+	}
+	if g := st.at(f.pos, 0); g != nil {
+		f.ord = g.ord
 	}
 	f.tell(st)
 }
 
 // goOn moves to the generation after the one that was left.
 func (f *Follower) goOn(st Stat) bool {
-	next := after(st, f.left.Gen)
+	next, ord := after(st, f.left, f.prev)
 	if next.Gen.IsZero() {
 		return false
 	}
 	next.Off += f.pos.Off
-	f.enter(next)
+	f.enter(next, ord, st)
 	f.tell(st)
 	return true
 }
 
 // enter moves to another generation. One that was left before, and is at the
 // log's path again, goes on where it was left.
-func (f *Follower) enter(next Pos) {
-	f.pos, f.span = next, nil
+func (f *Follower) enter(next Pos, ord int64, st Stat) {
+	f.pos, f.ord, f.span = next, ord, nil
 	if i := f.lateIndex(next.Gen); i >= 0 {
 		f.pos = f.late[i]
 		f.late = slices.Delete(f.late, i, i+1)
 	}
+	switch first := st.at(f.pos, 0); {
+	case next.Gen.IsZero(): // what Pos says is still true
+	case first != nil && first.ord < ord:
+		f.stand = standBefore(st, ord)
+	default:
+		f.stand = Pos{}
+	}
+}
+
+// standBefore is how the beginning of a later part of a generation is told from
+// the end of the part before it, when nothing but the position is remembered: as
+// the end of what came between the two.
+func standBefore(st Stat, ord int64) (p Pos) {
+	for _, g := range st.Old {
+		if g.ord < ord && g.Size > g.From && g.Readable {
+			p = Pos{g.ID, g.Size}
+		}
+	}
+	return p
 }
 
 // after returns where the log goes on behind a generation; behind the zero one
 // is the first.
-func after(st Stat, left GenID) Pos {
-	if g := st.Find(left); g != nil && g.End != nil && !g.End.Next.Gen.IsZero() {
-		return g.End.Next
+func after(st Stat, left Pos, ord int64) (Pos, int64) {
+	g := st.at(left, ord)
+	if g != nil && g.End != nil && !g.End.Next.Gen.IsZero() {
+		return g.End.Next, g.End.nextOrd
 	}
-	i := slices.IndexFunc(st.Old, func(g *Gen) bool { return g.ID == left }) + 1
-	switch {
-	case i == 0 && !left.IsZero(): // forgotten
-	case i < len(st.Old):
-		return Pos{st.Old[i].ID, st.Old[i].From}
+	next := st.Current
+	i := slices.Index(st.Old, g) + 1
+	if i < len(st.Old) && (i > 0 || left.Gen.IsZero()) { // else it is forgotten, or the last
+		next = st.Old[i]
 	}
-	if st.Current == nil {
-		return Pos{}
+	if next == nil {
+		return Pos{}, 0
 	}
-	return Pos{st.Current.ID, st.Current.From}
+	return Pos{next.ID, next.From}, next.ord
 }
 
 // leave returns the end of g and moves on.
-func (f *Follower) leave(g *Gen) *Ended {
+func (f *Follower) leave(g *Gen, st Stat) *Ended {
 	e := *g.End
 	e.At = g.Size
 	off := f.pos.Off
@@ -156,8 +181,8 @@ func (f *Follower) leave(g *Gen) *Ended {
 	if !g.Final {
 		f.late = append(f.late, Pos{g.ID, max(off, g.Size)})
 	}
-	f.left = Pos{g.ID, max(off, g.Size)}
-	f.enter(e.Next)
+	f.left, f.prev = Pos{g.ID, max(off, g.Size)}, g.ord
+	f.enter(e.Next, e.nextOrd, st)
 	if e.Next.Gen.IsZero() {
 		f.tellOf(g.ord, math.MaxInt64)
 	} else {
@@ -168,11 +193,12 @@ func (f *Follower) leave(g *Gen) *Ended {
 
 func (f *Follower) forgotten(st Stat) *Ended {
 	e := &Ended{Gen: f.pos.Gen, At: f.pos.Off, Reason: Forgotten}
+	var ord int64
 	if st.Current != nil {
-		e.Next = Pos{Gen: st.Current.ID}
+		e.Next, ord = Pos{st.Current.ID, st.Current.From}, st.Current.ord
 	}
-	f.left = f.pos
-	f.enter(e.Next)
+	f.left, f.prev = f.pos, 0
+	f.enter(e.Next, ord, st)
 	return e
 }
 
@@ -182,12 +208,12 @@ func (f *Follower) lateSpan(st Stat) (Span, bool) {
 		return Span{}, false
 	}
 	f.late = slices.DeleteFunc(f.late, func(p Pos) bool {
-		g := st.Find(p.Gen)
+		g := st.lateAt(p)
 		return g == nil || !g.Readable || g.Final && g.Size <= p.Off
 	})
 	for i := range f.late {
 		p := &f.late[i]
-		if g := st.Find(p.Gen); g.Size > p.Off {
+		if g := st.lateAt(*p); g.Size > p.Off {
 			f.span = p
 			return Span{Gen: p.Gen, Off: p.Off, N: g.Size - p.Off, Late: true}, true
 		}
@@ -198,7 +224,11 @@ func (f *Follower) lateSpan(st Stat) (Span, bool) {
 // Advance moves past n bytes of the span that Next returned last.
 func (f *Follower) Advance(n int64) {
 	f.span.Off += n
-	if f.on != nil && f.span == &f.pos {
+	if f.span != &f.pos {
+		return
+	}
+	f.stand = Pos{}
+	if f.on != nil {
 		f.on.off.Store(f.pos.Off)
 	}
 }
@@ -227,23 +257,24 @@ func (f *Follower) Read(ctx context.Context, p []byte) (Span, error) {
 // Pos returns where the follower stands: between two generations, in the
 // earlier one. The Gen is zero while it waits for the first.
 func (f *Follower) Pos() Pos {
-	if !f.pos.Gen.IsZero() {
-		return f.pos
+	p := f.stand
+	if p.Gen.IsZero() {
+		p = f.pos
 	}
-	if i := f.lateIndex(f.left.Gen); i >= 0 {
+	if p.Gen.IsZero() {
+		p = f.left
+	}
+	if i := f.lateIndex(p.Gen); i >= 0 {
 		return f.late[i]
 	}
-	return f.left
+	return p
 }
 
 // Late returns where the follower stands in generations it has left but whose
 // files may still grow, the one that Pos names aside.
 func (f *Follower) Late() []Pos {
-	late := slices.Clone(f.late)
-	if f.pos.Gen.IsZero() {
-		late = slices.DeleteFunc(late, func(p Pos) bool { return p.Gen == f.left.Gen })
-	}
-	return late
+	at := f.Pos()
+	return slices.DeleteFunc(slices.Clone(f.late), func(p Pos) bool { return p.Gen == at.Gen })
 }
 
 func (f *Follower) lateIndex(gen GenID) int {
@@ -260,7 +291,7 @@ func (f *Follower) Close() {
 
 // tell notes our position for the Log.
 func (f *Follower) tell(st Stat) {
-	if g := st.Find(f.pos.Gen); g != nil {
+	if g := st.at(f.pos, f.ord); g != nil {
 		f.tellOf(g.ord, f.pos.Off)
 	}
 }

@@ -13,6 +13,7 @@ type From struct {
 	off  int64 // from the start, or, if tail, back from the end
 	tail bool
 	own  bool // from where the log's own bytes begin; see Gen.From
+	all  bool // with the generations that were rotated since the log joined
 }
 
 // FromStart, FromEnd and the others are the values of the one word "from". A
@@ -21,6 +22,10 @@ var (
 	FromStart = From{own: true}
 	FromEnd   = From{tail: true}
 )
+
+// FromJoined is for those who read whatever appears: all that the log has had
+// since it joined the Set, though it may have been rotated before they saw it.
+var FromJoined = From{own: true, all: true}
 
 // FromOffset is byte off of the current generation; below zero it counts back
 // from the end and stops at the beginning.
@@ -64,6 +69,11 @@ func (f From) Resolve(st Stat) Pos {
 	var size int64
 	if st.Current != nil {
 		p.Gen, size = st.Current.ID, st.Current.Size
+	}
+	for _, g := range st.Old {
+		if f.all && g.ord >= max(st.joined, 1) {
+			return Pos{g.ID, g.From}
+		}
 	}
 	if f.own && st.Current != nil {
 		p.Off = st.Current.From

@@ -139,6 +139,9 @@ func (l *Log) grow(g *generation, h *held) error {
 	if err != nil {
 		return err
 	}
+	if g.pub.Final && size > p.n {
+		size = p.n // what is added is another log's, at whose path the file is now
+	}
 	q := p
 	if size > p.n {
 		if q, err = p.grown(h.f, size); err != nil {

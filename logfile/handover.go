@@ -4,76 +4,149 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // A rename from one log's path to another's moves the generation with it: the
-// path is a label, the generation is the key. What was proven before the rename
-// is the first log's to deliver, what comes after it the second's.
+// path is a label, the generation is the key. What was proven of it when it came
+// is the first log's to deliver, what is added from then on the second's. So a
+// log can have several parts of one generation, with those of others in between:
+// also where its own file went away and came back, as when a symlink is switched.
 
-// handOver offers g to the log, if there is one or will be, whose path the file
-// was renamed to.
-func (l *Log) handOver(g *generation) {
-	path := g.pub.Path
-	if path == "" || path == l.name || !l.set.willRead(path) {
-		return
-	}
-	offer := *g
-	if g.held != nil {
-		offer.print = g.held.proof.Load().print()
-		offer.held = nil
-	}
-	g.update(func(p *Gen) { p.Final = true })
-	l.oldPub = nil
-	l.set.mu.Lock()
-	l.set.came[path] = &offer
-	l.set.mu.Unlock()
+// own notes that l has a generation in the file of that inode.
+func (s *Set) own(ino uint64, l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owners[ino] = l
 }
 
-// takeOver gives g, about to become l's current generation, the id it has had
-// at another path, and returns the offset from which it is l's.
+func (s *Set) disown(ino uint64, l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owners[ino] == l && (l.cur == nil || l.cur.ino != ino) {
+		delete(s.owners, ino)
+	}
+}
+
+// owner returns the log that had the file of that inode last, or nil.
+func (s *Set) owner(ino uint64) *Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owners[ino]
+}
+
+// takeOver gives g, about to become l's current generation, the id that its file
+// was delivered under before, and returns the offset from which it is l's: 0 if
+// it is new.
 func (l *Log) takeOver(g *generation, f *os.File) int64 {
-	l.set.mu.Lock()
-	offer := l.set.came[l.name]
-	delete(l.set.came, l.name)
-	l.set.mu.Unlock()
-	if offer == nil || offer.ino != g.ino || offer.dev != g.dev || offer.pub.Size > g.pub.Size {
+	k := l.set.owner(g.ino)
+	if k == nil {
 		return 0
 	}
-	if _, err := offer.print.matches(f); err != nil {
+	if k != l {
+		k.mu.Lock() // and l.mu is held: nobody but one round at a time holds two
+		defer k.mu.Unlock()
+	}
+	old := k.having(g.ino)
+	if old == nil || old.pub.Size > g.pub.Size || k == l && !old.pub.Readable ||
+		!old.isSame(g, f, k == l || old.pub.Path == l.name || k.wentTo(l.name)) {
 		return 0
 	}
-	g.pub.ID = offer.pub.ID
-	return offer.pub.Size
+	if old == k.cur {
+		if k.hasInode(old) {
+			return 0 // one file that has two names is two logs
+		}
+		k.release(old, l.name)
+	}
+	k.close(old.pub.ID, l.name)
+	l.close(old.pub.ID, l.name) // parts that were l's before
+	g.pub.ID = old.pub.ID
+	return old.pub.Size
 }
 
-// takeBack is for a file that was at l's path before and is there again, as
-// when a symlink is switched back: g goes on where the old generation ends, and
-// under its id, unless a follower is still on the way through it.
-func (l *Log) takeBack(g *generation, f *os.File) int64 {
-	for i, old := range l.old {
-		if !old.pub.Readable || old.pub.ord == 0 || old.ino != g.ino || old.dev != g.dev || old.pub.Size == 0 || old.pub.Size > g.pub.Size {
-			continue
+// close ends the part that l has of a generation where it is: what is added from
+// now on is another part. The file is at path.
+func (l *Log) close(id GenID, path string) {
+	for _, old := range l.old {
+		if old.pub.ID == id {
+			l.relocate(old, path, time.Now())
+			old.update(func(p *Gen) { p.Final, p.Readable = true, true })
+			l.changedNow(old)
 		}
-		pr := old.print
-		if old.held != nil {
-			pr = old.held.proof.Load().print()
-		}
-		if _, err := pr.matches(f); err != nil {
-			continue
-		}
-		off := old.pub.Size
-		if l.behind(old.pub.ord) || old == l.tail {
-			old.update(func(p *Gen) { p.Final = true })
-			l.oldPub = nil
-			return off
-		}
-		g.pub.ID = old.pub.ID
-		old.forgetHeld()
-		l.old = slices.Delete(l.old, i, i+1)
-		l.oldPub = nil
-		return off
 	}
-	return 0
+}
+
+// release lets go of the current generation, whose file is at another log's path
+// now.
+func (l *Log) release(g *generation, path string) {
+	now := time.Now()
+	before, after := l.followTrails(now)
+	l.insert(before)
+	g.left, g.doubt = true, false
+	l.relocate(g, path, now)
+	l.turn(now, true, after)
+}
+
+// having returns the last generation that was sent from the file of that inode.
+func (l *Log) having(ino uint64) *generation {
+	if l.cur != nil && l.cur.ino == ino {
+		return l.cur
+	}
+	for i := len(l.old) - 1; i >= 0; i-- {
+		if g := l.old[i]; g.ino == ino && g.pub.ord > 0 {
+			return g
+		}
+	}
+	return nil
+}
+
+// wentTo says that a hint of this round told of the current file's new name.
+func (l *Log) wentTo(path string) bool {
+	return slices.ContainsFunc(l.rare.trails, func(t trail) bool { return t.from == l.name && t.path == path })
+}
+
+// isSame says that the file of h, open as f, is g: by what was proven of g, and
+// where that is little, because a hint led here or the inode cannot have been
+// reused.
+func (g *generation) isSame(h *generation, f *os.File, hinted bool) bool {
+	pr := g.lastPrint()
+	if pr.n == 0 || pr.n < tailMax && (g.dev != h.dev || !hinted && !g.isOpen()) {
+		return false
+	}
+	_, err := pr.matches(f)
+	return err == nil
+}
+
+// lastPrint is g's print, as far as it was proven.
+func (g *generation) lastPrint() print {
+	if g.held != nil {
+		return g.held.proof.Load().print()
+	}
+	return g.print
+}
+
+// isOthers says that a file which passed by l's path is for another log to
+// deliver: it is at that one's path, or was its generation before.
+func (l *Log) isOthers(s sibling) bool {
+	if s.path != l.name && l.set.willRead(s.path) {
+		return true
+	}
+	k := l.set.owner(s.ino)
+	if k == nil || k == l {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.having(s.ino)
+	if old == nil {
+		return false
+	}
+	f, i, err := l.set.openFile(s.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return old.isSame(&generation{dev: i.dev, ino: i.ino}, f, old.pub.Path == s.path)
 }
 
 // willRead says whether path is a log or becomes one of a target's.

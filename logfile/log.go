@@ -32,6 +32,7 @@ type Log struct {
 	lastOrd   int64
 	err       error
 	followers map[*interest]struct{}
+	joined    int64 // see Stat.joined
 	begun     int64 // the last ord that a reader may stand in who is not among them
 	rare      *rare // to be changed through more only
 }
@@ -78,7 +79,7 @@ func (l *Log) stat() Stat {
 			l.oldPub[i] = g.pub
 		}
 	}
-	st := Stat{Seq: l.seq, Old: l.oldPub, Err: l.err}
+	st := Stat{Seq: l.seq, Old: l.oldPub, Err: l.err, joined: l.joined}
 	if l.cur != nil {
 		st.Current = l.cur.pub
 	}
@@ -204,17 +205,6 @@ func (l *Log) look() {
 	l.schedule(now)
 }
 
-// depart lets the current generation go where the trails say, ahead of the look
-// that finds what is at the path now.
-func (l *Log) depart() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	before, after := l.followTrails(now)
-	l.insert(before)
-	l.turn(now, true, after)
-}
-
 // lookPath decides what is at the path now: the current generation, grown or
 // broken, another file, or nothing. after are those that were there since the
 // current one and are gone again.
@@ -315,8 +305,14 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 	}
 	off := l.takeOver(g, f)
 	g.pub.From = off
-	if off == 0 {
-		off = l.takeBack(g, f)
+	if off > p.n { // grown since
+		if p, err = prove(f, off); err != nil {
+			f.Close()
+			l.set.wakeAt(l, now)
+			return
+		}
+		g.print = p.print()
+		g.pub.Size = off
 	}
 	if l.wanted() {
 		g.held = l.keepOpen(g, f, p, now)
@@ -325,6 +321,7 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 		f.Close()
 	}
 	l.link(g, off)
+	l.set.own(g.ino, l)
 	l.cur = g
 	l.noteCopies()
 	l.fail(nil)

@@ -24,16 +24,18 @@ type record struct {
 	gen     GenID
 	current bool  // it was at the log's path
 	gone    bool  // it could be read no more; it tells where the next one comes
+	final   bool  // what is added to it is not its log's any more
 	noted   bool  // a sibling that nobody is sent unasked
 	marked  bool  // from a cursor, not from the generations file
 	off     int64 // of a cursor: the position; else equal to print.n
+	from    int64 // see Gen.From
 	dev     uint64
 	ino     uint64
 	mtime   time.Time
 	print   print
 }
 
-const recordFields = 10
+const recordFields = 11
 
 func (r record) append(b []byte) []byte {
 	state := "old"
@@ -44,12 +46,22 @@ func (r record) append(b []byte) []byte {
 		state = "noted"
 	case r.gone:
 		state = "gone"
+	case r.final:
+		state = "final"
 	}
-	b = fmt.Appendf(b, "%s %s %d %d %d %d %d ", r.gen, state, r.off, r.print.n, r.dev, r.ino, r.mtime.UnixNano())
+	b = fmt.Appendf(b, "%s %s %d %d %d %d %d %d ", r.gen, state, r.off, r.from, r.print.n, r.dev, r.ino, unixNano(r.mtime))
 	b = fmt.Appendf(b, "%x %x ", r.print.head, r.print.tail)
 	b = strconv.AppendQuote(b, r.path)
 	b = append(b, ' ')
 	return strconv.AppendQuote(b, r.log)
+}
+
+// unixNano is 0 for the zero time.
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 func parseRecord(line string) (record, error) {
@@ -70,6 +82,8 @@ func parseRecord(line string) (record, error) {
 		r.current = true
 	case "gone":
 		r.gone = true
+	case "final":
+		r.final = true
 	case "noted":
 		r.noted = true
 	case "old":
@@ -77,28 +91,30 @@ func parseRecord(line string) (record, error) {
 		return bad("state", fmt.Errorf("%q is none", fields[1]))
 	}
 	var nanos int64
-	for i, v := range map[int]*int64{2: &r.off, 3: &r.print.n, 6: &nanos} {
+	for i, v := range map[int]*int64{2: &r.off, 3: &r.from, 4: &r.print.n, 7: &nanos} {
 		if *v, err = strconv.ParseInt(fields[i], 10, 64); err != nil {
 			return bad("number", err)
 		}
 	}
-	for i, v := range map[int]*uint64{4: &r.dev, 5: &r.ino} {
+	for i, v := range map[int]*uint64{5: &r.dev, 6: &r.ino} {
 		if *v, err = strconv.ParseUint(fields[i], 10, 64); err != nil {
 			return bad("number", err)
 		}
 	}
-	for i, v := range map[int]*[16]byte{7: &r.print.head, 8: &r.print.tail} {
+	for i, v := range map[int]*[16]byte{8: &r.print.head, 9: &r.print.tail} {
 		if b, err := hex.DecodeString(fields[i]); err != nil || len(b) != len(v) {
 			return bad("hash", errors.New("not 32 hexadecimal digits"))
 		} else {
 			copy(v[:], b)
 		}
 	}
-	if r.off < 0 || r.print.n < 0 {
+	if r.off < 0 || r.from < 0 || r.print.n < 0 {
 		return bad("number", errors.New("below zero"))
 	}
-	r.mtime = time.Unix(0, nanos)
-	return r, r.parseNames(fields[9])
+	if nanos != 0 {
+		r.mtime = time.Unix(0, nanos)
+	}
+	return r, r.parseNames(fields[10])
 }
 
 func (r *record) parseNames(s string) error {
@@ -118,12 +134,10 @@ func (r *record) parseNames(s string) error {
 // record returns what recognises g again.
 func (l *Log) record(g *generation) record {
 	r := record{
-		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, gone: g.pub.Path == "", noted: g != l.cur && g.pub.ord == 0, off: g.pub.Size,
-		dev: g.dev, ino: g.ino, mtime: g.pub.Modified, print: g.print,
+		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, gone: g.pub.Path == "", final: g.pub.Final, noted: g != l.cur && g.pub.ord == 0, off: g.pub.Size, from: g.pub.From,
+		dev: g.dev, ino: g.ino, mtime: g.pub.Modified,
 	}
-	if g.held != nil {
-		r.print = g.held.proof.Load().print()
-	}
+	r.print = g.lastPrint()
 	return r
 }
 
@@ -133,18 +147,21 @@ func (l *Log) restore(recs []record) {
 		return
 	}
 	l.blind = true
-	defer func() { l.begun = l.lastOrd }()
+	defer func() { l.begun, l.joined = l.lastOrd, l.lastOrd }()
 	for _, r := range recs {
 		g := &generation{
 			dev: r.dev, ino: r.ino, print: r.print, quiet: r.mtime, reason: Rotated,
-			pub: &Gen{ID: r.gen, Path: r.path, Size: r.print.n, Modified: r.mtime, Readable: true},
+			pub: &Gen{ID: r.gen, Path: r.path, From: r.from, Size: r.print.n, Modified: r.mtime, Final: r.final, Readable: true},
 		}
 		if r.gone {
 			g.gone()
 		}
 		l.cursorOnly = l.cursorOnly || r.marked
 		if !r.noted {
-			l.link(g, 0)
+			l.link(g, r.from)
+		}
+		if r.current || !r.noted && l.set.owner(r.ino) == nil {
+			l.set.own(r.ino, l) // an older one may be another log's by now
 		}
 		if r.current {
 			l.cur = g
@@ -263,8 +280,9 @@ func (l *Log) appendRecords(b []byte) []byte {
 	return b
 }
 
-// keepForeign copies the records of logs that are not ours, as long as their
-// files exist. A file that cannot be read has none.
+// keepForeign copies the records of logs that are not ours: as long as their
+// files exist, and for a month if they only tell where the next one comes. A
+// file that cannot be read has none.
 func (s *Set) keepForeign(w *bufio.Writer, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -280,7 +298,8 @@ func (s *Set) keepForeign(w *bufio.Writer, path string) error {
 		if err != nil || s.log(rec.log) != nil {
 			continue
 		}
-		if _, err := os.Lstat(rec.path); err == nil || rec.gone {
+		_, err = os.Lstat(rec.path)
+		if err == nil || (rec.gone || rec.final) && time.Since(rec.mtime) < 30*24*time.Hour {
 			w.WriteString(line)
 		}
 	}
@@ -349,7 +368,7 @@ func adoptMark(recs []record, m Mark) []record {
 		}
 	}
 	rec := m.rec
-	rec.marked, rec.current = true, true
+	rec.marked, rec.current, rec.final = true, true, false
 	i := slices.IndexFunc(recs, func(r record) bool { return r.current && !r.marked })
 	if i >= 0 {
 		rec.current = false

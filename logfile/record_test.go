@@ -16,20 +16,26 @@ func drawRecord(t *rapid.T) record {
 	name := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
 	r := record{
 		log: name.Draw(t, "log"), path: name.Draw(t, "path"),
-		off: rapid.Int64Range(0, math.MaxInt64).Draw(t, "off"),
+		off: rapid.Int64Range(0, math.MaxInt64).Draw(t, "off"), from: rapid.Int64Range(0, math.MaxInt64).Draw(t, "from"),
 		dev: rapid.Uint64().Draw(t, "dev"), ino: rapid.Uint64().Draw(t, "ino"),
-		mtime: time.Unix(0, rapid.Int64().Draw(t, "mtime")),
 		print: print{n: rapid.Int64Range(0, math.MaxInt64).Draw(t, "n")},
+	}
+	if nanos := rapid.Int64().Draw(t, "mtime"); nanos != 0 { // 0 stands for none
+		r.mtime = time.Unix(0, nanos)
 	}
 	hash := rapid.SliceOfN(rapid.Byte(), 16, 16)
 	copy(r.gen[:], hash.Draw(t, "gen"))
 	copy(r.print.head[:], hash.Draw(t, "head"))
 	copy(r.print.tail[:], hash.Draw(t, "tail"))
-	switch rapid.IntRange(0, 2).Draw(t, "state") {
+	switch rapid.IntRange(0, 4).Draw(t, "state") {
 	case 1:
 		r.current = true
 	case 2:
 		r.gone = true
+	case 3:
+		r.final = true
+	case 4:
+		r.noted = true
 	}
 	return r
 }
@@ -46,7 +52,10 @@ func TestRecordText(t *testing.T) {
 		if err != nil {
 			t.Fatalf("parseRecord(%q): %v", line, err)
 		}
-		if !bytes.Equal(got.append(nil), line) || got.log != r.log || got.path != r.path || !got.mtime.Equal(r.mtime) {
+		if !got.mtime.Equal(r.mtime) {
+			t.Errorf("parseRecord(%q): mtime %v, want %v", line, got.mtime, r.mtime)
+		}
+		if got.mtime = r.mtime; got != r {
 			t.Errorf("parseRecord(%q) = %+v, want %+v", line, got, r)
 		}
 	})
@@ -70,17 +79,18 @@ func TestParseRecordErrors(t *testing.T) {
 		"generation":        with(0, "x"),
 		"offset":            with(2, "1.5"),
 		"offset below zero": with(2, "-1"),
-		"length below zero": with(3, "-1"),
-		"length":            with(3, "9223372036854775808"),
-		"device":            with(4, "-1"),
-		"inode":             with(5, "18446744073709551616"),
-		"time":              with(6, "now"),
-		"head too short":    with(7, "00"),
-		"head no hex":       with(7, strings.Repeat("g", 32)),
-		"tail empty":        with(8, ""),
-		"names unquoted":    with(9, "/var/log/app.log /var/log/app.log"),
-		"one name":          with(9, `"/var/log/app.log"`),
-		"three names":       with(9, `"a" "b" "c"`),
+		"from below zero":   with(3, "-1"),
+		"length below zero": with(4, "-1"),
+		"length":            with(4, "9223372036854775808"),
+		"device":            with(5, "-1"),
+		"inode":             with(6, "18446744073709551616"),
+		"time":              with(7, "now"),
+		"head too short":    with(8, "00"),
+		"head no hex":       with(8, strings.Repeat("g", 32)),
+		"tail empty":        with(9, ""),
+		"names unquoted":    with(10, "/var/log/app.log /var/log/app.log"),
+		"one name":          with(10, `"/var/log/app.log"`),
+		"three names":       with(10, `"a" "b" "c"`),
 	}
 	for name, line := range tests {
 		if r, err := parseRecord(line); err == nil || !strings.Contains(err.Error(), "parse record") {
@@ -107,7 +117,7 @@ func FuzzParseRecord(f *testing.F) {
 		if err != nil || !bytes.Equal(again.append(nil), r.append(nil)) {
 			t.Errorf("parseRecord(%q) = %+v, and of that %+v, %v", line, r, again, err)
 		}
-		if r.off < 0 || r.print.n < 0 {
+		if r.off < 0 || r.from < 0 || r.print.n < 0 {
 			t.Errorf("parseRecord(%q) = %+v, want nothing below zero", line, r)
 		}
 	})

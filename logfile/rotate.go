@@ -29,8 +29,11 @@ func (l *Log) relocate(g *generation, path string, now time.Time) {
 	l.set.realias(l, g.pub.Path, path)
 	g.missed = time.Time{}
 	g.update(func(p *Gen) { p.Path = path })
-	if g != l.cur {
-		l.oldPub = nil
+	for _, old := range l.old {
+		if old.pub.ID == g.pub.ID { // g, or an earlier part of it: the file is the same
+			old.update(func(p *Gen) { p.Path = path })
+			l.oldPub = nil
+		}
 	}
 }
 
@@ -88,6 +91,7 @@ func (l *Log) backTo(g *generation, path string) {
 func (l *Log) chain(gs []*generation) {
 	for _, g := range gs {
 		l.link(g, 0)
+		l.set.own(g.ino, l)
 		l.retire(g)
 	}
 }
@@ -169,7 +173,6 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	}
 	l.retire(g)
 	l.chain(mids)
-	l.handOver(g)
 	return true
 }
 
@@ -390,6 +393,7 @@ func (l *Log) prune(now time.Time) {
 		}
 		spare--
 		l.set.realias(l, g.pub.Path, "")
+		l.set.disown(g.ino, l)
 		g.forgetHeld()
 		return true
 	})

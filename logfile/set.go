@@ -52,15 +52,16 @@ type Set struct {
 	order   []*Log // as they joined
 	dirs    map[string]*dir
 	byWatch map[int32]*dir
-	known   map[string][]record    // from the state and from cursors, until their log joins
-	came    map[string]*generation // by new path: what one log lost to another in this round
-	listed  []*dir                 // whose names are known in this round
+	known   map[string][]record // from the state and from cursors, until their log joins
+	owners  map[uint64]*Log     // by inode: whose generation the file was last
+	listed  []*dir              // whose names are known in this round
 	joined  chan struct{}
 	unsaved chan struct{} // holds one while there is something to save
 
 	rounds sync.Mutex // one round of looks at a time; taken before all others
 	events []inotify.Event
 	round  round
+	fresh  []*Log // that joined in this round and were not looked at yet
 }
 
 // A dir is a directory that matters: something in it is, or may come to be, a
@@ -91,7 +92,7 @@ func (s *Set) setup() {
 		s.logs = make(map[string]*Log)
 		s.dirs = make(map[string]*dir)
 		s.byWatch = make(map[int32]*dir)
-		s.came = make(map[string]*generation)
+		s.owners = make(map[uint64]*Log)
 		s.joined = make(chan struct{})
 		s.unsaved = make(chan struct{}, 1)
 		s.due.kick = make(chan struct{}, 1)
@@ -129,17 +130,28 @@ func (s *Set) Adopt(marks ...Mark) {
 	}
 }
 
-// Add makes a target part of the set: a file, which need not exist yet, a glob,
+// Add makes targets part of the set: a file, which need not exist yet, a glob,
 // or a directory with all below it. It looks at once: when it returns, the logs
-// that are there have joined. An error names the reason and the cure.
-func (s *Set) Add(spec string) error {
+// that are there have joined. An error names the reason and the cure; of several
+// it is an errors.Join. What was renamed from one log's path to another's since
+// an earlier process is recognised if both are added in one call.
+func (s *Set) Add(specs ...string) error {
 	s.setup()
+	s.rounds.Lock()
+	defer s.rounds.Unlock()
+	var errs []error
+	for _, spec := range specs {
+		errs = append(errs, s.add(spec))
+	}
+	s.endRound()
+	return errors.Join(errs...)
+}
+
+func (s *Set) add(spec string) error {
 	t, err := newTarget(spec)
 	if err != nil {
 		return err
 	}
-	s.rounds.Lock()
-	defer s.rounds.Unlock()
 	s.mu.Lock()
 	s.targets = append(s.targets, t)
 	s.mu.Unlock()
@@ -155,7 +167,6 @@ func (s *Set) Add(spec string) error {
 			s.join(path) // rotated away while we were down; its writer may come back
 		}
 	}
-	s.endRound()
 	if err != nil && !missing(err) {
 		return fmt.Errorf("read directory %s: %w", t.base, err)
 	}
@@ -190,14 +201,14 @@ func (s *Set) scan(path string) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	targets := s.targetsIn(path)
-	var names []string // sorted on first need
+	var names []string // made on first need
 	beside := func(name string) bool {
 		if names == nil {
 			for _, e := range entries {
 				names = append(names, e.Name())
 			}
-			slices.Sort(names)
 		}
 		_, found := slices.BinarySearch(names, name)
 		return found || s.isLog(filepath.Join(path, name))
@@ -220,7 +231,7 @@ func (s *Set) scan(path string) error {
 	return nil
 }
 
-// readDir lists without sorting: directories of 20,000 files are common.
+// readDir lists without asking for each file: directories of 20,000 are common.
 func readDir(path string) ([]fs.DirEntry, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -256,7 +267,9 @@ func (s *Set) isLog(path string) bool {
 	return s.logs[path] != nil || slices.ContainsFunc(s.known[path], func(r record) bool { return r.current })
 }
 
-// join makes path a log.
+// join makes path a log. What it knows from an earlier process it knows at once;
+// it is looked at when all have joined that do so in this round: its file may be
+// at the path of one of them.
 func (s *Set) join(path string) {
 	s.mu.Lock()
 	if s.logs[path] != nil || s.skippedLocked(path) {
@@ -270,16 +283,32 @@ func (s *Set) join(path string) {
 	s.order = append(s.order, l)
 	d := s.dirOf(filepath.Dir(path))
 	d.logs = append(d.logs, l)
-	close(s.joined)
-	s.joined = make(chan struct{})
+	s.fresh = append(s.fresh, l)
 	s.mu.Unlock()
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.restore(recs); len(recs) == 0 {
-		l.noteSiblings()
+	l.restore(recs)
+}
+
+// lookFresh looks at the logs that joined, and tells of them.
+func (s *Set) lookFresh() {
+	if len(s.fresh) == 0 {
+		return
 	}
-	l.look()
+	for _, l := range s.fresh {
+		l.mu.Lock()
+		if l.tail == nil && len(l.old) == 0 {
+			l.noteSiblings()
+		}
+		l.look()
+		l.mu.Unlock()
+	}
+	s.fresh = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.joined)
+	s.joined = make(chan struct{})
 }
 
 func (s *Set) skippedLocked(path string) bool { return s.skipped(filepath.Dir(path)) }

@@ -125,10 +125,7 @@ func (l *Log) locate(g *generation) bool {
 // gone, can be read on: exactly one sibling that begins with all we had proven.
 // The inode cannot agree, so at least tailMax bytes must.
 func (l *Log) adopt(g *generation) bool {
-	pr := g.print
-	if g.held != nil {
-		pr = g.held.proof.Load().print()
-	}
+	pr := g.lastPrint()
 	if pr.n < tailMax {
 		return false
 	}
@@ -171,7 +168,9 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool {
 		return noted.pub.ord == 0 && noted.ino == s.ino && noted.pub.Path == s.path
 	})
+	l.set.disown(g.ino, l)
 	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
+	l.set.own(g.ino, l)
 	l.relocate(g, s.path, time.Now())
 	g.update(func(pub *Gen) { pub.Size, pub.Modified = s.size, s.mtime })
 	if !l.needs(g) {
@@ -244,7 +243,7 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 	}
 	last := sibling{path: g.pub.Path, info: info{mtime: g.pub.Modified}}
 	for _, s := range l.siblings() {
-		if l.known(s) || l.isCopy(s) || g.pub.Readable && !g.weak && s.sameFile(g.dev, g.ino) {
+		if l.known(s) || l.isCopy(s) || l.isOthers(s) || g.pub.Readable && !g.weak && s.sameFile(g.dev, g.ino) {
 			continue
 		}
 		// From a cursor alone we know g, but not which siblings were there before it.

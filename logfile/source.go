@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"context"
+	"iter"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type Stat struct {
 	Current *Gen   // the generation that is at the log's path; nil if there is none
 	Old     []*Gen // earlier generations that are still known, oldest first
 	Err     error  // why the file cannot be read at the moment; nil if it can
+
+	joined int64 // Gen.ord of the last one known from an earlier process, or 0
 }
 
 // Find returns the generation, or nil if it is not known (any more).
@@ -45,6 +48,47 @@ func (s Stat) Find(id GenID) *Gen {
 		}
 	}
 	return nil
+}
+
+// at returns the part of a generation in which a reader stands. Its ord tells,
+// if it is not zero. Without one the offset does, and the end of a part is not
+// yet the beginning of a later one.
+func (s Stat) at(p Pos, ord int64) (found *Gen) {
+	for g := range s.parts(p.Gen) {
+		switch {
+		case g.ord == ord && ord > 0:
+			return g
+		case found == nil, found.Size < p.Off && g.From <= p.Off:
+			found = g
+		}
+	}
+	return found
+}
+
+// lateAt returns the part that goes on at p, of those that were left if there is
+// one.
+func (s Stat) lateAt(p Pos) (found *Gen) {
+	for g := range s.parts(p.Gen) {
+		if found == nil || g.From <= p.Off && g != s.Current {
+			found = g
+		}
+	}
+	return found
+}
+
+// parts are those that the log has of a generation, in their order: several if
+// its file was away in between. They do not overlap.
+func (s Stat) parts(id GenID) iter.Seq[*Gen] {
+	return func(yield func(*Gen) bool) {
+		for _, g := range s.Old {
+			if g.ID == id && !yield(g) {
+				return
+			}
+		}
+		if s.Current != nil && s.Current.ID == id {
+			yield(s.Current)
+		}
+	}
 }
 
 // A Gen is what is known of one generation at one moment.

@@ -89,7 +89,7 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 			seen = true
 			before, unseen = unseen, nil
 			l.relocate(l.cur, t.path, now)
-		case !l.known(sibling{t.path, t.info}):
+		case !l.known(sibling{t.path, t.info}) && !l.isOthers(sibling{t.path, t.info}):
 			unseen = append(unseen, newOld(sibling{t.path, t.info}))
 		}
 	}

@@ -51,7 +51,7 @@ func (t *tailCommand) reader(ctx context.Context, l *logfile.Log, sink *tailSink
 // lateReader returns a reader of a log that joined later: from its first byte,
 // for ever.
 func (t *tailCommand) lateReader(l *logfile.Log, sink *tailSink) *tailReader {
-	from := logfile.FromStart
+	from := logfile.FromJoined
 	if mark, ok := sink.marks[l.Name()]; ok {
 		from = logfile.FromPos(mark.Pos)
 	}
