@@ -58,25 +58,36 @@ func (l *Log) identify(gs []*generation) []*generation {
 }
 
 // openMoving opens the file with g's inode, which may be renamed meanwhile.
-func (l *Log) openMoving(g *generation) (*os.File, info, error) {
+func (l *Log) openMoving(g *generation) (f *os.File, i info, err error) {
 	defer l.backTo(g, g.pub.Path)
+	err = l.chase(g, func() error {
+		f, i, err = l.set.openFile(g.pub.Path)
+		if err == nil && !i.sameFile(g.dev, g.ino) {
+			f.Close()
+			return errMoved
+		}
+		if err != nil && missing(err) {
+			return errMoved
+		}
+		return err
+	})
+	return f, i, err
+}
+
+// chase calls do as long as that finds g moved, and g is found where it is now:
+// it may be renamed at any moment, and several times.
+func (l *Log) chase(g *generation, do func() error) error {
 	const tries = 20
 	for range tries {
-		f, i, err := l.set.openFile(g.pub.Path)
-		if err == nil && i.sameFile(g.dev, g.ino) {
-			return f, i, nil
-		}
-		if err == nil {
-			f.Close()
-		} else if !missing(err) {
-			return nil, info{}, err
+		if err := do(); !errors.Is(err, errMoved) {
+			return err
 		}
 		l.set.relist(l.name)
 		if !l.locate(g) {
 			break
 		}
 	}
-	return nil, info{}, errMoved
+	return errMoved
 }
 
 // backTo undoes what locate found out ahead of the hints: they are still to
@@ -210,12 +221,12 @@ func (l *Log) notYet(now time.Time, g *generation) bool {
 // file was cut before it was renamed, it is another generation by now, which is
 // returned.
 func (l *Log) settleSize(g *generation) (cut []*generation) {
-	var err error
-	if g.isOpen() || l.needs(g) {
-		err = l.lookAt(g)
-	} else {
-		err = l.confirmClosed(g)
-	}
+	err := l.chase(g, func() error {
+		if g.isOpen() || l.needs(g) {
+			return l.lookAt(g)
+		}
+		return l.confirmClosed(g)
+	})
 	if !errors.Is(err, errChanged) && !errors.Is(err, errMoved) {
 		return nil
 	}
@@ -270,7 +281,7 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 			return
 		}
 		if l.trustsInode(g) && l.locate(g) {
-			err = l.lookAt(g) // an inode alone proves nothing
+			err = l.chase(g, func() error { return l.lookAt(g) }) // an inode alone proves nothing
 		}
 	}
 	switch {

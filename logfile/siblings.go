@@ -271,7 +271,7 @@ func (l *Log) findOld() {
 			if g.weak = l.isWeak(g); g.weak {
 				continue
 			}
-			err = l.confirmClosed(g)
+			err = l.chase(g, func() error { return l.confirmClosed(g) })
 		}
 		switch {
 		case !errors.Is(err, errMoved) && !errors.Is(err, errChanged):

@@ -1,6 +1,8 @@
 package logfile_test
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,4 +74,39 @@ func TestGenPath(t *testing.T) {
 		g := l.Stat().Find(gen)
 		return g == nil || g.Path == "" && !g.Readable
 	})
+}
+
+// Who reads whatever appears may see a log only after it was rotated: nothing
+// that it had since it joined is missed. What was beside it before is not his.
+func TestFromJoined(t *testing.T) {
+	w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+	w.write(9)
+	w.rotate()
+	begin := len(w.contents())
+	l, done := runSet(t, w.path)
+	defer done()
+	for range 3 {
+		w.write(9)
+		w.rotate()
+	}
+	w.write(9)
+	want := bytes.Join(w.contents()[begin-1:], nil)
+	eventually(t, "the rotations are known", func() bool { return len(l.Stat().Old) >= 1+3 })
+	f := logfile.Follow(l, logfile.FromJoined)
+	defer f.Close()
+	var got []byte
+	for len(got) < len(want) {
+		b := make([]byte, len(want))
+		span, err := f.Read(t.Context(), b)
+		if err != nil && !errors.Is(err, logfile.ErrEnded) {
+			t.Fatalf("Read() after %d bytes: %v", len(got), err)
+		}
+		got = append(got, b[:span.N]...)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("FromJoined: %d bytes %.40q, want %d bytes %.40q", len(got), got, len(want), want)
+	}
+	if pos := logfile.FromStart.Resolve(l.Stat()); pos.Gen != l.Stat().Current.ID {
+		t.Errorf("FromStart is %v, want the current generation", pos)
+	}
 }

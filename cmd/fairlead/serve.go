@@ -129,12 +129,7 @@ func (s *serveCommand) parse() (serve.AtEnd, error) {
 // addTargets adds what the operator named. Where only some of it cannot be
 // read, that is said, and the rest is served.
 func addTargets(set *logfile.Set, targets []string, log *slog.Logger) error {
-	var failed []error
-	for _, target := range targets {
-		if err := set.Add(target); err != nil {
-			failed = append(failed, err)
-		}
-	}
+	failed := eachOf(set.Add(targets...))
 	if len(failed) == len(targets) {
 		return errors.Join(failed...)
 	}
@@ -145,6 +140,17 @@ func addTargets(set *logfile.Set, targets []string, log *slog.Logger) error {
 	// may be long and quiet, has no use for.
 	debug.FreeOSMemory()
 	return nil
+}
+
+// eachOf returns the errors of an errors.Join.
+func eachOf(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	return []error{err}
 }
 
 // A serving is a process that serves, whatever command line it was started by.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -164,26 +166,18 @@ func (t *tailCommand) open(set *logfile.Set, paths []string) (failed error) {
 		}
 		failed = err
 	}
-	known := make(map[*logfile.Log]bool)
-	for _, path := range paths {
-		err := set.Add(path)
-		if err != nil {
+	for _, err := range eachOf(set.Add(paths...)) {
+		fail(err)
+	}
+	for _, l := range set.Logs() {
+		if err := t.readable(l); err != nil {
 			fail(err)
+		} else {
+			t.logs = append(t.logs, l)
 		}
-		found := 0
-		for _, l := range set.Logs() {
-			if known[l] {
-				continue
-			}
-			known[l] = true
-			found++
-			if err := t.readable(l); err != nil {
-				fail(err)
-			} else {
-				t.logs = append(t.logs, l)
-			}
-		}
-		if err == nil && found == 0 && !t.forever && !exists(path) {
+	}
+	for _, path := range paths {
+		if !t.forever && !exists(path) && unknown(set, path) {
 			fail(exitf(exitNotFound, "%s: nothing there matches; -F waits for it", path))
 		}
 	}
@@ -215,6 +209,15 @@ func exists(path string) bool {
 	}
 	found, err := doublestar.FilepathGlob(path)
 	return err == nil && len(found) > 0
+}
+
+// unknown says that a path is of no log in the set: a glob that nothing matches,
+// and nothing did. What is no glob has been complained of.
+func unknown(set *logfile.Set, path string) bool {
+	abs, err := filepath.Abs(path)
+	return err == nil && doublestar.ValidatePathPattern(abs) && !slices.ContainsFunc(set.Logs(), func(l *logfile.Log) bool {
+		return abs == l.Name() || doublestar.PathMatchUnvalidated(abs, l.Name())
+	})
 }
 
 // unreadable says why there is nothing to read in a log, if so.
