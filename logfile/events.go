@@ -67,10 +67,10 @@ func (s *Set) follow() {
 // that matter. Names are resolved to files only once no more renames come: what was
 // app.log.1 when an event was queued may be app.log.2 by now.
 func (s *Set) followRound() bool {
-	if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 {
+	r := &s.round
+	if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 && !r.pending.isOver() {
 		return false
 	}
-	r := &s.round
 	r.begin(s)
 	for began := time.Now(); r.take(s.events); {
 		for _, ts := range r.trails {
@@ -106,7 +106,7 @@ type round struct {
 	dirs     []string // that appeared
 	missed   bool     // events were lost
 	path     []byte   // of the file last written to; saves an allocation each
-	pending  *half
+	pending  *half    // stays from one round to the next
 }
 
 // A place is where bytes were written: to a generation of a log that is at path;
@@ -127,19 +127,26 @@ func (r *round) begin(s *Set) {
 	r.order, r.files, r.dirs, r.missed = r.order[:0], r.files[:0], r.dirs[:0], false
 }
 
-// A half is the first half of a rename, waiting for the second.
+// A half is the first half of a rename, waiting for the second: the kernel tells
+// of them one after the other, and a round may end in between.
 type half struct {
 	cookie uint32
 	path   string
 	isDir  bool
+	since  time.Time
 }
+
+// isOver says that the second half would have come by now: the file went where
+// nobody watches.
+func (h *half) isOver() bool { return h != nil && time.Since(h.since) >= patience }
 
 func (r *round) finish() (more bool) {
 	s := r.set
 	s.mu.Lock()
-	r.flush()
+	r.wait()
 	s.mu.Unlock()
 	if r.missed {
+		r.pending = nil
 		s.stats.overflows.Add(1)
 		s.rescan()
 		return true
@@ -215,7 +222,7 @@ func (r *round) add(e inotify.Event) {
 	case e.Op&inotify.Self != 0:
 		r.lostDir(d)
 	case e.Op&inotify.MovedFrom != 0:
-		r.pending = &half{e.Cookie, path, e.IsDir}
+		r.pending = &half{e.Cookie, path, e.IsDir, time.Now()}
 	case e.Op&inotify.MovedTo != 0 && r.pending != nil:
 		from := r.pending.path
 		r.pending = nil
@@ -226,6 +233,19 @@ func (r *round) add(e inotify.Event) {
 		r.moved(path, "", e.IsDir)
 	case e.Op&inotify.Attrib != 0:
 		r.hint(path)
+	}
+}
+
+// wait leaves a half to the next round, for which it asks, unless it is over.
+func (r *round) wait() {
+	switch p := r.pending; {
+	case p == nil:
+	case p.isOver():
+		r.flush()
+	default:
+		for _, l := range r.logsAt(p.path) {
+			r.set.wakeAt(l, p.since.Add(patience))
+		}
 	}
 }
 

@@ -43,6 +43,9 @@ func (l *Log) relocate(g *generation, path string, now time.Time) {
 func (l *Log) identify(gs []*generation) []*generation {
 	return slices.DeleteFunc(gs, func(g *generation) bool {
 		f, i, err := l.openMoving(g)
+		if errors.Is(err, errMoving) {
+			g.quiet = time.Now()
+		}
 		if err != nil {
 			return errors.Is(err, errMoved)
 		}
@@ -74,8 +77,12 @@ func (l *Log) openMoving(g *generation) (f *os.File, i info, err error) {
 	return f, i, err
 }
 
-// chase calls do as long as that finds g moved, and g is found where it is now:
-// it may be renamed at any moment, and several times.
+// errMoving means: in the middle of a storm of renames, and not caught.
+var errMoving = errors.New("being renamed")
+
+// chase calls do until it does not find g moved: it may be renamed at any moment,
+// and several times. The error is errMoved if it is gone, and errMoving if that
+// cannot be told yet; then it is looked for again soon.
 func (l *Log) chase(g *generation, do func() error) error {
 	const tries = 20
 	for range tries {
@@ -83,11 +90,12 @@ func (l *Log) chase(g *generation, do func() error) error {
 			return err
 		}
 		l.set.relist(l.name)
-		if !l.locate(g) {
-			break
+		if found, sure := l.locate(g); !found && sure {
+			return errMoved
 		}
 	}
-	return errMoved
+	l.set.wakeAt(l, time.Now().Add(patience/4))
+	return errMoving
 }
 
 // backTo undoes what locate found out ahead of the hints: they are still to
@@ -159,7 +167,7 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 		return false
 	}
 	path := g.pub.Path
-	found := !g.doubt && l.trustsInode(g) && l.locate(g)
+	found := !g.doubt && l.trustsInode(g) && l.isNear(g)
 	if !found && !g.isOpen() && len(mids) == 0 && l.notYet(now, g) {
 		return false
 	}
@@ -185,6 +193,12 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	l.retire(g)
 	l.chain(mids)
 	return true
+}
+
+// isNear says that g is found, or may be found yet.
+func (l *Log) isNear(g *generation) bool {
+	found, sure := l.locate(g)
+	return found || !sure
 }
 
 // trustsInode says whether g may be looked for by its inode. If it is too short
@@ -280,7 +294,7 @@ func (l *Log) lookOld(now time.Time, g *generation) {
 		if l.notYet(now, g) {
 			return
 		}
-		if l.trustsInode(g) && l.locate(g) {
+		if l.trustsInode(g) && l.isNear(g) {
 			err = l.chase(g, func() error { return l.lookAt(g) }) // an inode alone proves nothing
 		}
 	}

@@ -44,19 +44,27 @@ type sibling struct {
 }
 
 // siblings lists what is beside the log now, compressed files aside.
-func (l *Log) siblings() (found []sibling) {
-	for _, at := range []string{l.name, l.rare.real} {
-		if at != "" {
-			found = append(found, l.siblingsOf(at)...)
-		}
-	}
-	slices.SortFunc(found, older)
+func (l *Log) siblings() []sibling {
+	found, _ := l.listSiblings()
 	return found
 }
 
+// listSiblings is siblings, and whether it is sure that none is missing.
+func (l *Log) listSiblings() (found []sibling, sure bool) {
+	sure = true
+	for _, at := range []string{l.name, l.rare.real} {
+		if at != "" {
+			some, all := l.siblingsOf(at)
+			found, sure = append(found, some...), sure && all
+		}
+	}
+	slices.SortFunc(found, older)
+	return found, sure
+}
+
 // siblingsOf lists anew if names changed while it looked: a file that is
-// renamed meanwhile must not be missed.
-func (l *Log) siblingsOf(at string) (found []sibling) {
+// renamed meanwhile must not be missed. In a storm of renames it gives up.
+func (l *Log) siblingsOf(at string) (found []sibling, sure bool) {
 	dir, base := filepath.Split(at)
 	for range 10 {
 		found = found[:0]
@@ -72,11 +80,11 @@ func (l *Log) siblingsOf(at string) (found []sibling) {
 			}
 		}
 		if whole && l.set.namesHold(dir) {
-			break
+			return found, true
 		}
 		l.set.relist(at)
 	}
-	return found
+	return found, false
 }
 
 // older orders siblings as they were written. Where the times are equal, the
@@ -94,8 +102,9 @@ func older(a, b sibling) int {
 }
 
 // locate finds where g is now, by its inode. Its content is confirmed when it
-// is opened.
-func (l *Log) locate(g *generation) bool {
+// is opened. If it is not found, sure says that it is not there: it may be in the
+// middle of so many renames that no look catches it.
+func (l *Log) locate(g *generation) (found, sure bool) {
 	try := func(path string) bool {
 		i, err := lstat(path)
 		if path == "" || path == l.name || err != nil || !i.sameFile(g.dev, g.ino) {
@@ -107,18 +116,22 @@ func (l *Log) locate(g *generation) bool {
 		return true
 	}
 	if try(g.pub.Path) {
-		return true
+		return true, true
 	}
 	if g.isOpen() {
 		// The kernel knows, wherever it went; a deleted file's name does not exist.
-		return try(nameOf(g.held.f))
+		return try(nameOf(g.held.f)), true
 	}
-	for _, s := range l.siblings() {
-		if s.sameFile(g.dev, g.ino) && try(s.path) {
-			return true
+	siblings, sure := l.listSiblings()
+	for _, s := range siblings {
+		if s.sameFile(g.dev, g.ino) {
+			sure = false // it was there a moment ago
+			if try(s.path) {
+				return true, true
+			}
 		}
 	}
-	return false
+	return false, sure
 }
 
 // adopt finds the copy from which a generation that was cut, or whose file is
@@ -267,7 +280,11 @@ func (l *Log) findOld() {
 			continue
 		}
 		err := error(errMoved)
-		if l.locate(g) || l.sameInode(g) {
+		found, sure := l.locate(g)
+		if !found && !sure {
+			continue // the hints will tell
+		}
+		if found || l.sameInode(g) {
 			if g.weak = l.isWeak(g); g.weak {
 				continue
 			}

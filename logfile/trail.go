@@ -79,15 +79,18 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 		}
 	}
 	var unseen []*generation
-	seen := false
+	seen, came := false, false
 	for _, t := range ts {
+		if t.path == l.name && !seen && l.came(t) { // whether it is there now, or was renamed since
+			came, before, unseen = true, append(before, unseen...), nil
+		}
 		if t.from != l.name && !t.wasAtPath || !t.ok || t.path == l.name {
 			continue // never at the path; or still there, for lookPath; or gone, and nobody could have read it
 		}
 		switch {
 		case !seen && l.isCurrent(t):
 			seen = true
-			before, unseen = unseen, nil
+			before, unseen = append(before, unseen...), nil
 			l.relocate(l.cur, t.path, now)
 		case !l.known(sibling{t.path, t.info}) && !l.isOthers(sibling{t.path, t.info}):
 			unseen = append(unseen, newOld(sibling{t.path, t.info}))
@@ -95,7 +98,7 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 	}
 	if seen {
 		l.cur.doubt = false
-	} else if l.isAtPath() {
+	} else if !came && l.isAtPath() {
 		before, unseen = unseen, nil
 	}
 	return l.identify(before), l.identify(unseen)
@@ -135,7 +138,7 @@ func (l *Log) isCurrent(t trail) bool {
 func (l *Log) followOld(ts trails, now time.Time) {
 	olds := make([]*generation, len(ts)) // by the names before the round
 	for i, t := range ts {
-		olds[i] = l.oldAt(t.from)
+		olds[i] = l.oldOf(t)
 	}
 	for i, t := range ts {
 		switch g := olds[i]; {
@@ -148,10 +151,28 @@ func (l *Log) followOld(ts trails, now time.Time) {
 	}
 }
 
+// oldOf returns the old generation that had the trail's name before. There may be
+// two: one that was looked for, and found where no hint has told of it yet, can
+// be at a name that by the hints is still another's.
+func (l *Log) oldOf(t trail) *generation {
+	for _, g := range l.old {
+		if t.ok && t.from != "" && g.pub.Path == t.from && t.info.sameFile(g.dev, g.ino) {
+			return g
+		}
+	}
+	return l.oldAt(t.from)
+}
+
 // isOlderName says whether a file of that name would be an older generation.
 func (l *Log) isOlderName(path string) bool {
 	dir, base := filepath.Split(path)
 	return slices.ContainsFunc(rotatedBases(base), func(b string) bool { return dir+b == l.name || dir+b == l.rare.real })
+}
+
+// came says that the current generation came to the log's path by a rename of this
+// round, which we hear of only now: it was found there before.
+func (l *Log) came(t trail) bool {
+	return l.cur != nil && !l.cur.doubt && t.ok && t.info.sameFile(l.cur.dev, l.cur.ino)
 }
 
 // isAtPath says whether the log's path still names the current generation's
