@@ -27,7 +27,10 @@ func asNobody(x *fixture) launch {
 	must(x.t, os.Mkdir(filepath.Dir(binary), 0o755))
 	exe, err := os.ReadFile("/proc/self/exe")
 	must(x.t, err)
-	must(x.t, os.WriteFile(binary, exe, 0o755))
+	syscall.ForkLock.RLock() // another child, forked meanwhile, would have it open for writing
+	err = os.WriteFile(binary, exe, 0o755)
+	syscall.ForkLock.RUnlock()
+	must(x.t, err)
 	for dir := x.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		must(x.t, os.Chmod(dir, 0o755))
 	}
