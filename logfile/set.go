@@ -381,8 +381,10 @@ func (s *Set) realias(l *Log, from, to string) {
 	if from != "" && from != l.name {
 		dir, base := filepath.Split(from)
 		d := s.dirOf(dir)
-		d.alias[base] = slices.DeleteFunc(d.alias[base], func(x *Log) bool { return x == l })
-		if len(d.alias[base]) == 0 {
+		left := slices.DeleteFunc(d.alias[base], func(x *Log) bool { return x == l })
+		if len(left) > 0 {
+			d.alias[base] = left
+		} else {
 			delete(d.alias, base)
 		}
 	}
