@@ -324,3 +324,23 @@ func TestF11RenameOverWhileBehind(t *testing.T) {
 		}
 	}, live, down, cursor, paused)
 }
+
+// A time of change in the future, as after a clock was set back, holds nothing up.
+func TestModifiedInTheFuture(t *testing.T) {
+	eachWay(t, func(x *fixture) {
+		w := newWriter(t, x.path("app.log"))
+		w.write(3)
+		r := x.follow("app.log")
+		r.expect(w.contents()...)
+		x.strike(func() {
+			for range 2 {
+				w.write(2)
+				tomorrow := time.Now().Add(24 * time.Hour)
+				must(t, os.Chtimes(w.path, tomorrow, tomorrow))
+				w.rotate()
+			}
+			w.write(1)
+		})
+		x.judge(w)
+	}, live, down, cursor, paused)
+}

@@ -43,7 +43,9 @@ type rare struct {
 	trails trails    // where files went that had names that matter here
 	copies []sibling // that appeared while the current generation was in place
 	breaks []time.Time
-	parked time.Time // until when
+	parked time.Time     // until when
+	retry  time.Duration // from one try to read an unreadable file to the next
+	tried  time.Time     // when the next is due
 }
 
 // nothingRare is every log's until it has something; it is never changed.
@@ -123,11 +125,22 @@ func (l *Log) changedNow(g *generation) {
 	l.publish()
 }
 
+// maxRetry is how long a file that can be read again may go unnoticed where no
+// hint says so.
+const maxRetry = 30 * time.Second
+
 // fail notes why the file cannot be read at the moment, which is tried again
-// soon; nil: it can.
+// soon, and then less often; nil: it can.
 func (l *Log) fail(err error) {
 	if err != nil {
-		l.set.wakeAt(l, time.Now().Add(l.set.Active))
+		m, now := l.more(), time.Now()
+		if !now.Before(m.tried) {
+			m.retry = min(max(2*m.retry, l.set.Active), maxRetry)
+			m.tried = now.Add(m.retry)
+		}
+		l.set.wakeAt(l, m.tried)
+	} else if l.rare.retry != 0 {
+		l.more().retry = 0
 	}
 	if (err == nil) != (l.err == nil) || err != nil && err.Error() != l.err.Error() {
 		l.err = err

@@ -150,7 +150,7 @@ func (l *Log) restore(recs []record) {
 	defer func() { l.begun, l.joined = l.lastOrd, l.lastOrd }()
 	for _, r := range recs {
 		g := &generation{
-			dev: r.dev, ino: r.ino, print: r.print, quiet: r.mtime, reason: Rotated,
+			dev: r.dev, ino: r.ino, print: r.print, quiet: notAfterNow(r.mtime), reason: Rotated,
 			pub: &Gen{ID: r.gen, Path: r.path, From: r.from, Size: r.print.n, Modified: r.mtime, Final: r.final, Readable: true},
 		}
 		if r.gone {
@@ -247,12 +247,17 @@ func (s *Set) saveGenerations() error {
 	}
 	defer unlock()
 	err = replaceFile(path, func(w *bufio.Writer) error {
-		w.WriteString(generationsHeader + "\n")
-		var b []byte
-		for _, l := range logs {
-			b = l.appendRecords(b[:0])
-			w.Write(b)
-		}
+		// Of one moment: not half of a rotation, not a file that is two logs'.
+		whole := bufio.NewWriterSize(w, 1<<20)
+		whole.WriteString(generationsHeader + "\n")
+		s.catchUp(func() {
+			var b []byte
+			for _, l := range logs {
+				b = l.appendRecords(b[:0])
+				whole.Write(b)
+			}
+		})
+		whole.Flush()
 		return s.keepForeign(w, path)
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func (l *Log) identify(gs []*generation) []*generation {
 		if err != nil {
 			return errors.Is(err, errChanged)
 		}
-		g.print, g.quiet = p.print(), i.mtime
+		g.print, g.quiet = p.print(), notAfterNow(i.mtime)
 		g.update(func(p *Gen) { p.Size, p.Modified = i.size, i.mtime })
 		return false
 	})

@@ -269,7 +269,16 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 }
 
 func newOld(s sibling) *generation {
-	return &generation{dev: s.dev, ino: s.ino, quiet: s.mtime, reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
+	return &generation{dev: s.dev, ino: s.ino, quiet: notAfterNow(s.mtime), reason: Rotated, pub: &Gen{ID: NewGenID(), Path: s.path, Readable: true}}
+}
+
+// notAfterNow is for times of change, which can be in the future: a clock was set
+// back, or touch was used. Nothing is to wait until then.
+func notAfterNow(t time.Time) time.Time {
+	if now := time.Now(); t.After(now) {
+		return now
+	}
+	return t
 }
 
 // findOld checks where the old generations are, and that they are what they
