@@ -99,13 +99,13 @@ func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
 // begin fixes the position. Without a generation it is one in the first that
 // comes; the end of an empty log is its start.
 func (f *Follower) begin(from From, st Stat) {
-	f.pos = from.Resolve(st)
-	if f.pos.Gen.IsZero() && len(st.Old) > 0 {
+	pos, g := from.resolve(st)
+	if f.pos = pos; g != nil {
+		f.ord = g.ord
+	}
+	if pos.Gen.IsZero() && len(st.Old) > 0 {
 		last := st.Old[len(st.Old)-1]
 		f.left, f.prev = Pos{last.ID, last.Size}, last.ord
-	}
-	if g := st.at(f.pos, 0); g != nil {
-		f.ord = g.ord
 	}
 	f.tell(st)
 }

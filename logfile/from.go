@@ -14,6 +14,7 @@ type From struct {
 	tail bool
 	own  bool // from where the log's own bytes begin; see Gen.From
 	all  bool // with the generations that were rotated since the log joined
+	file bool // in the file, whatever the log has had between two parts of it
 }
 
 // FromStart, FromEnd and the others are the values of the one word "from". A
@@ -36,8 +37,14 @@ func FromOffset(off int64) From {
 	return From{off: off}
 }
 
-// FromPos is one byte of one generation.
+// FromPos is where a follower stood, as Follower.Pos said: it goes on there, with
+// all that the log has had since.
 func FromPos(p Pos) From { return From{gen: p.Gen, off: p.Off} }
+
+// FromByte is one byte of the file that is, or was, a generation. It differs from
+// FromPos where the file was away for a while and came back: what was at the
+// log's path in between does not matter.
+func FromByte(p Pos) From { return From{gen: p.Gen, off: p.Off, file: true} }
 
 // ParseFrom reads start, end, N, -N or GEN:N (bytes).
 func ParseFrom(s string) (From, error) {
@@ -62,28 +69,32 @@ func ParseFrom(s string) (From, error) {
 // generation the Gen of the result is zero, and its Off counts in the first one
 // to appear. A position may lie beyond the end of the file.
 func (f From) Resolve(st Stat) Pos {
+	p, _ := f.resolve(st)
+	return p
+}
+
+// resolve returns the part that the position is in too; nil if it is not known.
+func (f From) resolve(st Stat) (Pos, *Gen) {
 	if !f.gen.IsZero() {
-		return Pos{f.gen, f.off}
-	}
-	var p Pos
-	var size int64
-	if st.Current != nil {
-		p.Gen, size = st.Current.ID, st.Current.Size
+		p := Pos{f.gen, f.off}
+		if f.file {
+			return p, st.Find(p.Gen)
+		}
+		return p, st.at(p, 0)
 	}
 	for _, g := range st.Old {
 		if f.all && g.ord >= max(st.joined, 1) {
-			return Pos{g.ID, g.From}
+			return Pos{g.ID, g.From}, g
 		}
 	}
-	if f.own && st.Current != nil {
-		p.Off = st.Current.From
-		return p
+	g := st.Current
+	switch {
+	case g == nil:
+		return Pos{Off: max(0, f.off)}, nil
+	case f.own:
+		return Pos{g.ID, g.From}, g
+	case f.tail: // f.off is at or below zero, so the sum cannot overflow
+		return Pos{g.ID, max(0, g.Size+f.off)}, g
 	}
-	if !f.tail {
-		p.Off = f.off
-		return p
-	}
-	// f.off is at or below zero, so the sum cannot overflow.
-	p.Off = max(0, size+f.off)
-	return p
+	return Pos{g.ID, f.off}, g
 }

@@ -110,3 +110,44 @@ func TestFromJoined(t *testing.T) {
 		t.Errorf("FromStart is %v, want the current generation", pos)
 	}
 }
+
+// A file that was away and came back is one file for who asks for a byte of it,
+// and two parts with another between them for who follows the log.
+func TestFromByte(t *testing.T) {
+	dir := t.TempDir()
+	ws := []*refWriter{newWriter(t, filepath.Join(dir, "a.txt")), newWriter(t, filepath.Join(dir, "b.txt"))}
+	path := filepath.Join(dir, "app.log")
+	for _, w := range ws {
+		w.write(3)
+	}
+	must(t, os.Symlink(ws[0].path, path))
+	l, done := runSet(t, path)
+	defer done()
+	at := logfile.Pos{Gen: l.Stat().Current.ID, Off: l.Stat().Current.Size}
+	for _, i := range []int{1, 0} {
+		must(t, os.Symlink(ws[i].path, path+".new"))
+		must(t, os.Rename(path+".new", path))
+		eventually(t, "the link is switched", func() bool {
+			cur := l.Stat().Current
+			return cur != nil && cur.Path == ws[i].path
+		})
+	}
+	if got := l.Stat().Current.ID; got != at.Gen {
+		t.Fatalf("the file is generation %s when it comes back, want %s", got, at.Gen)
+	}
+	for name, from := range map[string]logfile.From{
+		"FromByte": logfile.FromByte(at), "FromOffset": logfile.FromOffset(at.Off), "FromEnd": logfile.FromEnd,
+	} {
+		f := logfile.Follow(l, from)
+		defer f.Close()
+		if span, ok, err := f.Ready(); ok || err != nil {
+			t.Errorf("%s: %v, %v, want nothing yet", name, span, err)
+		}
+	}
+	f := logfile.Follow(l, logfile.FromPos(at))
+	defer f.Close()
+	var end *logfile.Ended
+	if _, err := f.Next(t.Context()); !errors.As(err, &end) || end.Next.Gen == at.Gen {
+		t.Errorf("FromPos: %v, want the end of a part, and the other file next", err)
+	}
+}

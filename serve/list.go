@@ -66,7 +66,7 @@ func newEntry(log *logfile.Log, st logfile.Stat, l load) entry {
 		e.State = "missing"
 	}
 	for _, g := range st.Old {
-		if g.Readable {
+		if g.Readable && st.Find(g.ID) == g { // else it is a part of one that is told of elsewhere
 			e.Older = append(e.Older, older{g.ID.String(), g.Size, g.Modified})
 		}
 	}

@@ -162,7 +162,7 @@ func (p page) follow(w http.ResponseWriter, r *http.Request, at logfile.Pos) err
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	from := logfile.FromPos(at)
+	from := logfile.FromByte(at)
 	if p.gen == nil {
 		from = logfile.FromOffset(at.Off)
 	}

@@ -52,11 +52,11 @@ func (r *reader) run(ctx context.Context, from logfile.From) error {
 		if r.atEnd == AtEndLinger {
 			return r.linger(ctx, pos.Off)
 		}
-		from = logfile.FromPos(pos)
+		from = logfile.FromByte(pos)
 	}
 	pos := from.Resolve(st)
 	if g := st.Find(pos.Gen); g != nil {
-		if from = logfile.FromPos(pos); pos.Off > g.Size {
+		if from = logfile.FromByte(pos); pos.Off > g.Size {
 			r.srv.logger().Info("offset beyond size", "path", r.log.Name(), "off", pos.Off, "size", g.Size)
 		}
 	}
@@ -191,16 +191,21 @@ func (r *reader) last(ctx context.Context, f *logfile.Follower) error {
 	if err := whyOver(ctx); err != errStopped {
 		return err
 	}
-	var end int64
-	if g := r.log.Stat().Find(f.Pos().Gen); g != nil {
-		end = g.Size
-	}
-	for gen := f.Pos().Gen; f.Pos().Off < end && f.Pos().Gen == gen; {
+	var end logfile.Pos
+	for {
 		span, ok, err := f.Ready()
 		if !ok || err != nil {
 			break
 		}
-		span.N = min(span.N, end-span.Off)
+		if !span.Late {
+			if end.Gen.IsZero() {
+				end = logfile.Pos{Gen: span.Gen, Off: span.Off + span.N}
+			}
+			if span.Gen != end.Gen || span.Off >= end.Off {
+				break
+			}
+			span.N = min(span.N, end.Off-span.Off)
+		}
 		if err := r.send(ctx, f, span); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func lastLines(ctx context.Context, src logfile.Source, n int) (logfile.From, er
 	}
 	pos := logfile.Pos{Gen: st.Current.ID, Off: st.Current.Size}
 	if n == 0 {
-		return logfile.FromPos(pos), nil
+		return logfile.FromByte(pos), nil
 	}
 	buf := make([]byte, 64<<10)
 	for atEnd := true; pos.Off > 0; atEnd = false {
@@ -122,12 +122,12 @@ func lastLines(ctx context.Context, src logfile.Source, n int) (logfile.From, er
 			}
 			if n--; n == 0 {
 				pos.Off += int64(i) + 1
-				return logfile.FromPos(pos), nil
+				return logfile.FromByte(pos), nil
 			}
 			end = i
 		}
 	}
-	return logfile.FromPos(pos), nil
+	return logfile.FromByte(pos), nil
 }
 
 func readFull(ctx context.Context, src logfile.Source, p []byte, pos logfile.Pos) error {
