@@ -212,3 +212,24 @@ func TestF08bTwoCopies(t *testing.T) {
 		})
 	}
 }
+
+// One sibling begins with the little we had proven when the file is cut: that is
+// no proof, and nothing of it is delivered.
+func TestF08bOneThatLooksLikeIt(t *testing.T) {
+	for _, n := range []int{9, 63} {
+		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
+			eachWay(t, func(x *fixture) {
+				must(t, os.WriteFile(x.path("app.log.1"), append(text(1, n), "an earlier one"...), 0o644))
+				w := newWriter(t, x.path("app.log"))
+				w.raw(text(1, n))
+				r := x.follow("app.log")
+				r.expect(w.contents()...)
+				x.strike(func() {
+					w.truncate()
+					w.raw([]byte("the next\n"))
+				})
+				x.judgeLast(w, r)
+			}, live, down, paused)
+		})
+	}
+}
