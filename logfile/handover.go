@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -125,12 +124,9 @@ func (g *generation) lastPrint() print {
 	return g.print
 }
 
-// isOthers says that a file which passed by l's path is for another log to
-// deliver: it is at that one's path, or was its generation before.
+// isOthers says that a file which passed by l's path was another log's before: it
+// is for that one to deliver.
 func (l *Log) isOthers(s sibling) bool {
-	if s.path != l.name && l.set.willRead(s.path) {
-		return true
-	}
 	k := l.set.owner(s.ino)
 	if k == nil || k == l {
 		return false
@@ -147,20 +143,4 @@ func (l *Log) isOthers(s sibling) bool {
 	}
 	defer f.Close()
 	return old.isSame(&generation{dev: i.dev, ino: i.ino}, f, old.pub.Path == s.path)
-}
-
-// willRead says whether path is a log or becomes one of a target's.
-func (s *Set) willRead(path string) bool {
-	if s.isLog(path) {
-		return true
-	}
-	for _, base := range rotatedBases(filepath.Base(path)) {
-		if s.isLog(filepath.Join(filepath.Dir(path), base)) {
-			return false
-		}
-	}
-	return slices.ContainsFunc(s.targetsIn(filepath.Dir(path)), func(t *target) bool {
-		v, _ := t.judgeName(path)
-		return v.yes
-	})
 }
