@@ -138,10 +138,10 @@ func addTargets(set *logfile.Set, targets []string, log *slog.Logger) error {
 	}
 	// Looking through directories left memory that the rest of our life, which
 	// may be long and quiet, has no use for. Where what we know of idle files is
-	// most of what we have, half as much garbage beside it is room enough.
+	// most of what we have, a quarter as much garbage beside it is room enough.
 	const many = 5000
 	if len(set.Logs()) > many && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 	}
 	debug.FreeOSMemory()
 	return nil
