@@ -54,6 +54,9 @@ func (s Stat) Find(id GenID) *Gen {
 // if it is not zero. Without one the offset does, and the end of a part is not
 // yet the beginning of a later one.
 func (s Stat) at(p Pos, ord int64) (found *Gen) {
+	if g := s.Current; g != nil && g.ID == p.Gen && g.ord == ord && ord > 0 {
+		return g // as a rule; every reader asks at every append
+	}
 	for g := range s.parts(p.Gen) {
 		switch {
 		case g.ord == ord && ord > 0:
