@@ -247,7 +247,8 @@ func TestHTTPGeneration(t *testing.T) {
 	first := r.get("/logs/app.log", nil).header.Get("ETag")
 	gen := strings.Trim(first, `"`)
 	rename(t, path, path+".1")
-	write(t, path, "two\n")
+	write(t, path+".new", "two\n") // in place at once, with all that is in it
+	rename(t, path+".new", path)
 	await(t, func() bool { cur := r.srv.Files.First().Stat().Current; return cur != nil && cur.ID.String() != gen }, "the next generation")
 	if got := r.get("/logs/app.log", nil); got.body != "two\n" || got.header.Get("ETag") == first {
 		t.Errorf("GET = %q %s, want the next generation", got.body, got.header.Get("ETag"))
