@@ -46,6 +46,8 @@ type rare struct {
 	parked time.Time     // until when
 	retry  time.Duration // from one try to read an unreadable file to the next
 	tried  time.Time     // when the next is due
+
+	restless time.Time // since when names beside the log change faster than we list them
 }
 
 // nothingRare is every log's until it has something; it is never changed.
@@ -200,6 +202,9 @@ func (l *Log) lookQuick() bool {
 func (l *Log) look() {
 	l.dirty = false
 	now := time.Now()
+	if l.blind && l.isRestless(now) {
+		return
+	}
 	if l.blind {
 		l.findOld()
 	}

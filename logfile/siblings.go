@@ -62,6 +62,32 @@ func (l *Log) listSiblings() (found []sibling, sure bool) {
 	return found, sure
 }
 
+// maxRestless bounds for how long a look without hints waits for the names to
+// hold still. What is open is read on meanwhile.
+const maxRestless = 5 * time.Minute
+
+// isRestless says that the names beside the log change while they are listed: a
+// look that has only the listing to go by could miss one, and comes again later.
+func (l *Log) isRestless(now time.Time) bool {
+	_, sure := l.listSiblings()
+	if sure {
+		if !l.rare.restless.IsZero() {
+			l.more().restless = time.Time{}
+		}
+		return false
+	}
+	m := l.more()
+	if m.restless.IsZero() {
+		m.restless = now
+	}
+	if now.Sub(m.restless) > maxRestless {
+		m.restless = time.Time{}
+		return false
+	}
+	l.set.wakeAt(l, now.Add(patience))
+	return true
+}
+
 // siblingsOf lists anew if names changed while it looked: a file that is
 // renamed meanwhile must not be missed. In a storm of renames it gives up.
 func (l *Log) siblingsOf(at string) (found []sibling, sure bool) {
