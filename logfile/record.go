@@ -390,6 +390,22 @@ type Cursor struct{ Path string }
 
 const cursorHeader = "fairlead cursor 1"
 
+// Lock keeps others off the cursor: each would go on where the other was. The
+// file itself is replaced at every save, and a lock on it would go with the old
+// one, so an empty file beside it stands for it.
+func (c Cursor) Lock() (unlock func(), err error) {
+	dir, name := filepath.Split(c.Path)
+	f, err := os.OpenFile(dir+"."+name+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the cursor: %w", err)
+	}
+	if err := Lock(f, c.Path, "use another cursor file"); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock the cursor: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
 // Load returns the marks. Without a file there are none, and no error.
 func (c Cursor) Load() ([]Mark, error) {
 	b, err := os.ReadFile(c.Path)

@@ -41,7 +41,7 @@ func (c *fileCopy) open() error {
 		err = fmt.Errorf("open the copy %s: not a regular file", c.path)
 	}
 	if err == nil {
-		err = Lock(f, c.path, "mirror to another file")
+		err = logfile.Lock(f, c.path, "mirror to another file")
 	}
 	var out *logfile.Writer
 	if err == nil {

@@ -121,11 +121,13 @@ func (t *tailCommand) run(ctx context.Context, paths []string) error {
 		}
 		defer state.Close()
 	}
-	unlock, err := t.lockCursor()
-	if err != nil {
-		return err
+	if t.cursorFile != "" {
+		unlock, err := (logfile.Cursor{Path: t.cursorFile}).Lock()
+		if err != nil {
+			return err
+		}
+		defer unlock()
 	}
-	defer unlock()
 	set := &logfile.Set{State: state.dir, NoEvents: t.poll}
 	sink, err := t.sink(set)
 	if err != nil {

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 
 	"fairlead/logfile"
-	"fairlead/serve"
 )
 
 // batchMax bounds what is printed between two looks at the cursor.
@@ -45,25 +42,6 @@ type tailSink struct {
 	last   string // the header that is in force
 	before bool   // something was printed
 	moved  map[*logfile.Log]logfile.Pos
-}
-
-// lockCursor keeps a second tail off the cursor file: each would go on where the
-// other was. The file itself is replaced at every save, and a lock on it would
-// go with the old one, so an empty file beside it stands for it.
-func (t *tailCommand) lockCursor() (unlock func(), err error) {
-	if t.cursorFile == "" {
-		return func() {}, nil
-	}
-	dir, name := filepath.Split(t.cursorFile)
-	f, err := os.OpenFile(dir+"."+name+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err == nil {
-		err = serve.Lock(f, t.cursorFile, "name another --cursor-file")
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock the cursor: %w", err)
-	}
-	return func() { f.Close() }, nil
 }
 
 // sink makes the sink, with what the cursor file remembers.
