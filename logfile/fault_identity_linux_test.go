@@ -1,6 +1,7 @@
 package logfile_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -190,46 +191,42 @@ func TestF08bNoneHasTheInode(t *testing.T) {
 	}
 }
 
-// Two siblings begin with all we had proven when the file is cut: neither is
-// taken for its copy.
-func TestF08bTwoCopies(t *testing.T) {
-	for _, n := range []int{63, 64, 4096} {
-		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
-			eachWay(t, func(x *fixture) {
-				must(t, os.WriteFile(x.path("app.log.2"), append(text(1, n), "an earlier one"...), 0o644))
-				w := newWriter(t, x.path("app.log"))
-				w.raw(text(1, n))
-				r := x.follow("app.log")
-				r.expect(w.contents()...)
-				x.strike(func() {
-					must(t, os.WriteFile(x.path("app.log.old"), append(text(1, n), "not it"...), 0o644))
-					must(t, os.WriteFile(x.path("app.log.1"), append(text(1, n), "nor this"...), 0o644))
-					w.truncate()
-					w.raw([]byte("the next\n"))
-				})
-				x.judgeLast(w, r)
-			}, live, down, paused)
-		})
+// What begins with all we had proven of a file that was cut is not taken for its
+// copy if there are two such, or if that was little.
+func TestF08bNotTheCopy(t *testing.T) {
+	tests := map[string]struct {
+		lengths []int    // of what was proven
+		beside  []string // what appears meanwhile
+	}{
+		"two":    {[]int{63, 64, 4096}, []string{"app.log.old", "app.log.1"}},
+		"little": {[]int{9, 63}, nil},
+	}
+	for name, tt := range tests {
+		for _, n := range tt.lengths {
+			t.Run(fmt.Sprintf("%s/equal=%d", name, n), func(t *testing.T) {
+				eachWay(t, func(x *fixture) { cutBeside(x, text(1, n), tt.beside) }, live, down, paused)
+			})
+		}
 	}
 }
 
-// One sibling begins with the little we had proven when the file is cut: that is
-// no proof, and nothing of it is delivered.
-func TestF08bOneThatLooksLikeIt(t *testing.T) {
-	for _, n := range []int{9, 63} {
-		t.Run(fmt.Sprintf("equal=%d", n), func(t *testing.T) {
-			eachWay(t, func(x *fixture) {
-				must(t, os.WriteFile(x.path("app.log.1"), append(text(1, n), "an earlier one"...), 0o644))
-				w := newWriter(t, x.path("app.log"))
-				w.raw(text(1, n))
-				r := x.follow("app.log")
-				r.expect(w.contents()...)
-				x.strike(func() {
-					w.truncate()
-					w.raw([]byte("the next\n"))
-				})
-				x.judgeLast(w, r)
-			}, live, down, paused)
-		})
+// cutBeside cuts a file when others that begin like it are beside it: one from
+// before, and those that appear.
+func cutBeside(x *fixture, begin []byte, appear []string) {
+	other := func(name string) {
+		must(x.t, os.WriteFile(x.path(name), append(bytes.Clone(begin), "not of it: "+name...), 0o644))
 	}
+	other("app.log.2")
+	w := newWriter(x.t, x.path("app.log"))
+	w.raw(begin)
+	r := x.follow("app.log")
+	r.expect(w.contents()...)
+	x.strike(func() {
+		for _, name := range appear {
+			other(name)
+		}
+		w.truncate()
+		w.raw([]byte("the next\n"))
+	})
+	x.judgeLast(w, r)
 }

@@ -48,6 +48,14 @@ func (g *generation) gone() {
 	g.update(func(p *Gen) { p.Path, p.Readable, p.Final = "", false, true })
 }
 
+// lastPrint is g's print, as far as it was proven.
+func (g *generation) lastPrint() print {
+	if g.held != nil {
+		return g.held.proof.Load().print()
+	}
+	return g.print
+}
+
 // forgetHeld gives the descriptor up; what it proved stays known.
 func (g *generation) forgetHeld() {
 	if g.held == nil {
@@ -140,7 +148,7 @@ func (l *Log) grow(g *generation, h *held) error {
 		return err
 	}
 	if g.pub.Final && size > p.n {
-		size = p.n // what is added is another log's, at whose path the file is now
+		size = p.n // what is added is another part, of the log at whose path the file is; or too late
 	}
 	q := p
 	if size > p.n {

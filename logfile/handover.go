@@ -116,14 +116,6 @@ func (g *generation) isSame(h *generation, f *os.File, hinted bool) bool {
 	return err == nil
 }
 
-// lastPrint is g's print, as far as it was proven.
-func (g *generation) lastPrint() print {
-	if g.held != nil {
-		return g.held.proof.Load().print()
-	}
-	return g.print
-}
-
 // isOthers says that a file which passed by l's path was another log's before: it
 // is for that one to deliver.
 func (l *Log) isOthers(s sibling) bool {

@@ -142,7 +142,7 @@ func (l *Log) fail(err error) {
 		}
 		l.set.wakeAt(l, m.tried)
 	} else if l.rare.retry != 0 {
-		l.more().retry = 0
+		l.more().retry, l.more().tried = 0, time.Time{}
 	}
 	if (err == nil) != (l.err == nil) || err != nil && err.Error() != l.err.Error() {
 		l.err = err
@@ -170,6 +170,9 @@ func (l *Log) modifiedAt(path string) (quick bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g := l.oldAt(path); g != nil {
+		if g.pub.Final {
+			return true // whatever comes is another part, or nobody's
+		}
 		l.lookOld(time.Now(), g)
 		return false
 	}

@@ -133,12 +133,11 @@ func (r *record) parseNames(s string) error {
 
 // record returns what recognises g again.
 func (l *Log) record(g *generation) record {
-	r := record{
-		log: l.name, path: g.pub.Path, gen: g.pub.ID, current: g == l.cur, gone: g.pub.Path == "", final: g.pub.Final, noted: g != l.cur && g.pub.ord == 0, off: g.pub.Size, from: g.pub.From,
-		dev: g.dev, ino: g.ino, mtime: g.pub.Modified,
+	return record{
+		log: l.name, path: g.pub.Path, gen: g.pub.ID,
+		current: g == l.cur, gone: g.pub.Path == "", final: g.pub.Final, noted: g != l.cur && g.pub.ord == 0,
+		off: g.pub.Size, from: g.pub.From, dev: g.dev, ino: g.ino, mtime: g.pub.Modified, print: g.lastPrint(),
 	}
-	r.print = g.lastPrint()
-	return r
 }
 
 // restore begins with what is known from an earlier process.

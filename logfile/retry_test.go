@@ -32,5 +32,9 @@ func TestF17RetryBacksOff(t *testing.T) {
 		}
 		l.fail(nil)
 		try(time.Second)
+		l.fail(errors.New("permission denied"))
+		l.fail(nil) // long before it is due
+		s.due.take(time.Now().Add(maxRetry))
+		try(time.Second)
 	})
 }

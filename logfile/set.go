@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -197,11 +196,10 @@ func (s *Set) scan(path string) error {
 		return nil
 	}
 	s.watchDir(path)
-	entries, err := readDir(path)
+	entries, err := os.ReadDir(path) // in order of name: so are the logs
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	targets := s.targetsIn(path)
 	var names []string // made on first need
 	beside := func(name string) bool {
@@ -229,16 +227,6 @@ func (s *Set) scan(path string) error {
 		}
 	}
 	return nil
-}
-
-// readDir lists without asking for each file: directories of 20,000 are common.
-func readDir(path string) ([]fs.DirEntry, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.ReadDir(-1)
 }
 
 func (s *Set) skipped(path string) bool {

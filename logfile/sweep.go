@@ -225,18 +225,20 @@ func (w *sweeper) rescanDir(path string) {
 		entries, err = f.ReadDir(few)
 		for _, e := range entries {
 			w.full = append(append(append(w.full[:0], path...), filepathSeparator), e.Name()...)
-			if s.hasLog(w.full) {
-				continue
-			}
-			switch full := string(w.full); {
-			case e.IsDir():
-				if !s.isDir(full) && s.leadsOn(full) {
-					s.scan(full)
-				}
-			default:
-				s.consider(full)
+			if !s.hasLog(w.full) {
+				s.meet(string(w.full), e)
 			}
 		}
+	}
+}
+
+// meet takes in what is no log yet.
+func (s *Set) meet(path string, e fs.DirEntry) {
+	switch {
+	case !e.IsDir():
+		s.consider(path)
+	case !s.isDir(path) && s.leadsOn(path):
+		s.scan(path)
 	}
 }
 

@@ -162,17 +162,9 @@ func TestAtEndLinger(t *testing.T) {
 func TestAtEndLingerHoldsFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	write(t, path, "one\n")
-	leakFree(t)
-	set := newSet()
-	if err := set.Add(path); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	early := &earlyListener{Listener: ln, accepting: func() { os.Remove(path) }}
-	r := startOn(t, &serve.Server{Files: set, AtEnd: serve.AtEndLinger}, early, path)
+	r := startBehind(t, &serve.Server{AtEnd: serve.AtEndLinger}, func(ln net.Listener) net.Listener {
+		return &earlyListener{Listener: ln, accepting: func() { os.Remove(path) }}
+	}, path)
 	c := r.dial("0\n")
 	want(t, c, "one\n")
 	c.Close()

@@ -44,20 +44,24 @@ func newSet() *logfile.Set {
 // everything that was started has ended and every descriptor is closed.
 func start(t *testing.T, srv *serve.Server, targets ...string) *rig {
 	t.Helper()
+	return startBehind(t, srv, func(ln net.Listener) net.Listener { return ln }, targets...)
+}
+
+// startBehind does the same, on a listener that does more than listen.
+func startBehind(t *testing.T, srv *serve.Server, wrap func(net.Listener) net.Listener, targets ...string) *rig {
+	t.Helper()
 	leakFree(t)
 	if srv.Files == nil {
 		srv.Files = newSet()
 	}
-	for _, target := range targets {
-		if err := srv.Files.Add(target); err != nil {
-			t.Fatal(err)
-		}
+	if err := srv.Files.Add(targets...); err != nil {
+		t.Fatal(err)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startOn(t, srv, ln, targets...)
+	return startOn(t, srv, wrap(ln), targets...)
 }
 
 func startOn(t *testing.T, srv *serve.Server, ln net.Listener, targets ...string) *rig {
@@ -404,21 +408,15 @@ func TestServeEndsWithoutHeader(t *testing.T) {
 func TestServeListenerFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	write(t, path, "one\n")
-	leakFree(t)
-	set := newSet()
-	if err := set.Add(path); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	broken := errors.New("broken")
-	failing := &failingListener{Listener: ln, fail: make(chan error)}
-	r := startOn(t, &serve.Server{Files: set}, failing, path)
+	failing := &failingListener{fail: make(chan error)}
+	r := startBehind(t, &serve.Server{}, func(ln net.Listener) net.Listener {
+		failing.Listener = ln
+		return failing
+	}, path)
 	c := r.dial("0\n")
 	want(t, c, "one\n")
-	ln.Close()
+	failing.Close()
 	failing.fail <- broken
 	wantEnd(t, c)
 	c.Close()
@@ -445,16 +443,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 func TestT3PanicIsContained(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	write(t, path, "one\n")
-	leakFree(t)
-	set := newSet()
-	if err := set.Add(path); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := startOn(t, &serve.Server{Files: set}, &panickingListener{Listener: ln}, path)
+	r := startBehind(t, &serve.Server{}, func(ln net.Listener) net.Listener { return &panickingListener{Listener: ln} }, path)
 	first := r.dial("0\n")
 	if rest, err := io.ReadAll(first); len(rest) > 0 {
 		t.Errorf("read %q, %v, want nothing", rest, err)
