@@ -6,12 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/internal/tcp"
 	"fairlead/logfile"
 )
-
-// writeTimeout is how long a client may take nothing although there is
-// something. On Linux the kernel watches over it (TCP_USER_TIMEOUT).
-const writeTimeout = time.Minute
 
 // copyMax is how much is in memory for one client while it is written to.
 const copyMax = 32 << 10
@@ -27,7 +24,7 @@ type copier struct {
 }
 
 func copyTo(conn net.Conn) copier {
-	return copier{conn, func() { conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }}
+	return copier{conn, func() { conn.SetWriteDeadline(time.Now().Add(tcp.WriteTimeout)) }}
 }
 
 func (c copier) piece(h logfile.Handle, off int64, n int) (int, error) {

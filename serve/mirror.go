@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fairlead/internal/tcp"
 )
 
 // Defaults of a Mirror's fields.
@@ -210,7 +212,7 @@ func (m *Mirror) session(ctx context.Context, c *fileCopy) error {
 
 // ask connects and sends the header for off.
 func (m *Mirror) ask(ctx context.Context, off int64) (net.Conn, error) {
-	d := net.Dialer{Timeout: 20 * time.Second, KeepAliveConfig: keepAlive}
+	d := net.Dialer{Timeout: 20 * time.Second, KeepAliveConfig: tcp.KeepAlive}
 	dial := d.DialContext
 	if m.TLS != nil {
 		dial = (&tls.Dialer{NetDialer: &d, Config: m.TLS}).DialContext

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"fairlead/internal/tcp"
 	"fairlead/logfile"
 )
 
@@ -104,7 +105,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, h logfile.Handle, 
 	rc := http.NewResponseController(w)
 	rc.Flush() // the header, or net/http would copy the first bytes behind it
 	for off := want.From; off < last; {
-		rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		rc.SetWriteDeadline(time.Now().Add(tcp.WriteTimeout))
 		n, err := io.CopyN(w, src, min(last-off, pieceMax))
 		s.sent.Add(n)
 		off += n
@@ -133,7 +134,7 @@ func (s *Server) breakOff(r *http.Request, why reason) {
 // httpOut is the way out into a response.
 func httpOut(w http.ResponseWriter) copier {
 	rc := http.NewResponseController(w)
-	return copier{flusher{w, rc}, func() { rc.SetWriteDeadline(time.Now().Add(writeTimeout)) }}
+	return copier{flusher{w, rc}, func() { rc.SetWriteDeadline(time.Now().Add(tcp.WriteTimeout)) }}
 }
 
 type flusher struct {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fairlead/internal/tcp"
 	"fairlead/logfile"
 )
 
@@ -78,19 +79,14 @@ func (s *sender) try(fd uintptr) (done bool) {
 		s.err = errStale
 		return true
 	}
-	for {
-		off := s.off
-		n, err := unix.Sendfile(int(fd), int(s.h.File().Fd()), &off, s.n)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			s.waited = true
-			return false
-		case err == nil && n == 0:
-			err = errStale // shorter than it was
-		}
-		s.n, s.err = n, err
-		return true
+	n, err := tcp.Sendfile(fd, s.h.File(), s.off, s.n)
+	switch {
+	case err == unix.EAGAIN:
+		s.waited = true
+		return false
+	case err == nil && n == 0:
+		err = errStale // shorter than it was
 	}
+	s.n, s.err = n, err
+	return true
 }

@@ -9,12 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/internal/tcp"
 	"fairlead/logfile"
 )
 
 // What a Server's fields mean when they are zero.
 const (
-	DefaultSendBuffer    = 256 << 10
+	DefaultSendBuffer    = tcp.DefaultSendBuffer
 	DefaultMaxClients    = 10_000
 	DefaultMaxPerAddress = 10_000 // one address may be a gateway, or this machine
 	DefaultHeaderTimeout = 5 * time.Second
@@ -33,13 +34,15 @@ type Server struct {
 	HeaderTimeout time.Duration // for a client's one line
 	Drain         time.Duration // how long to go on serving what is there when we end
 
-	gate gate
+	gate  tcp.Gate
+	lobby lobby
 	counters
 }
 
 func (s *Server) perAddress() int       { return cmp.Or(s.MaxPerAddress, DefaultMaxPerAddress) }
+func (s *Server) sendBuffer() int       { return cmp.Or(s.SendBuffer, DefaultSendBuffer) }
 func (s *Server) drain() time.Duration  { return cmp.Or(s.Drain, DefaultDrain) }
-func (s *Server) openGate() (limit int) { return s.gate.open(cmp.Or(s.MaxClients, DefaultMaxClients)) }
+func (s *Server) openGate() (limit int) { return s.gate.Open(cmp.Or(s.MaxClients, DefaultMaxClients)) }
 
 // Serve accepts clients of the line protocol until ctx ends. Then those it has
 // get what is there at that moment, for as long as Drain, and Serve returns nil.
@@ -64,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		keep.hold() // before the first client: a rename right after it is one of a file that we have
 		keeping.Go(func() { keep.run(kept) })
 	}
-	s.logger().Debug("serving", "addr", ln.Addr().String(), "clients", s.gate.max, "at_end", s.AtEnd.String())
+	s.logger().Debug("serving", "addr", ln.Addr().String(), "clients", s.openGate(), "at_end", s.AtEnd.String())
 	err := s.acceptAll(ctx, ln, func(conn net.Conn) {
 		clients.Go(func() { s.client(ctx, cut, conn, keep) })
 	})
@@ -96,4 +99,18 @@ func (s *Server) acceptAll(ctx context.Context, ln net.Listener, serve func(net.
 		}
 		serve(conn)
 	}
+}
+
+// accept returns the next client that the gate lets in.
+func (s *Server) accept(ctx context.Context, ln net.Listener) (net.Conn, error) {
+	return s.gate.Accept(ctx, ln, s.perAddress(), tcp.Doorkeeper{
+		Refused: func(peer net.Addr, err error) {
+			if errors.Is(err, tcp.ErrAddressFull) {
+				s.end(addressFull, peer)
+			} else {
+				s.end(full, peer)
+			}
+		},
+		Paused: func(err error, d time.Duration) { s.logger().Warn("accepting paused", "err", err, "dur", d) },
+	})
 }

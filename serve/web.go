@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"fairlead/internal/tcp"
 )
 
 // How long a web client may be silent, and how much it may say before its
@@ -34,12 +36,12 @@ func (s *Server) ServeWeb(ctx context.Context, ln net.Listener, h http.Handler) 
 		ErrorLog:          slog.NewLogLogger(s.logger().Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			s.tune(underlying(conn))
+			tcp.Tune(conn, s.sendBuffer())
 			return context.WithValue(ctx, connKey{}, sync.OnceValue(func() bool { return s.stranger(conn) }))
 		},
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateClosed || state == http.StateHijacked {
-				s.gate.leave(remoteIP(conn))
+				s.gate.Leave(conn)
 			}
 		},
 	}

@@ -1,13 +1,11 @@
 //go:build !linux
 
-package serve
+package tcp
 
 import (
 	"net"
 	"time"
 )
-
-func newOut(conn net.Conn) out { return copyTo(conn) }
 
 // limitSilence is left to the deadline of each write.
 func limitSilence(*net.TCPConn, time.Duration) {}
@@ -16,6 +14,7 @@ func limitSilence(*net.TCPConn, time.Duration) {}
 // next write, or by the kernel's keepalive.
 func awaitHangup(net.Conn) bool { return false }
 
-func dead(net.Conn) bool { return false }
+// Dead is never known.
+func Dead(net.Conn) bool { return false }
 
 func freeDescriptors() (n int, ok bool) { return 0, false }

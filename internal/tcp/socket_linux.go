@@ -1,4 +1,4 @@
-package serve
+package tcp
 
 import (
 	"net"
@@ -35,8 +35,8 @@ func awaitHangup(conn net.Conn) bool {
 	return raw.Read(hungUp) == nil
 }
 
-// dead says whether awaitHangup would return at once.
-func dead(conn net.Conn) (is bool) {
+// Dead says whether awaitHangup would return at once.
+func Dead(conn net.Conn) (is bool) {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return false
