@@ -53,7 +53,7 @@ func (l *local) addrs() (attrs []any) {
 	for _, e := range l.bound {
 		rooms[e.room] = append(rooms[e.room], e.addr())
 	}
-	for _, room := range []string{roomServe, roomHTTP} {
+	for _, room := range []string{roomServe, roomHTTP, roomEntries} {
 		if at := rooms[room]; len(at) > 0 {
 			attrs = append(attrs, room, strings.Join(at, " "))
 		}

@@ -20,6 +20,8 @@ const (
 
 	roomServe = "serve" // also systemd's FileDescriptorName
 	roomHTTP  = "http"
+
+	roomEntries = "tcp" // JSON lines
 )
 
 // listening is what the flags say about where to listen, and how.
@@ -219,11 +221,18 @@ func (l *listening) allow(e endpoint, log *slog.Logger) error {
 	if err := l.allowed(e.room, addr); err != nil {
 		return err
 	}
-	if !e.tls && !addr.IP.IsLoopback() {
-		log.Warn("listening off loopback in the clear: anyone who reaches the port can read every file",
-			"room", e.room, "addr", addr.String(), "cure", "--tls-cert and --tls-key, or a loopback address")
-	}
+	warnOpen([]endpoint{e}, log)
 	return nil
+}
+
+// warnOpen says which of the endpoints show all that we read to everyone.
+func warnOpen(bound []endpoint, log *slog.Logger) {
+	for _, e := range bound {
+		if addr, ok := e.ln.Addr().(*net.TCPAddr); ok && !e.tls && !addr.IP.IsLoopback() {
+			log.Warn("listening off loopback in the clear: anyone who reaches the port can read every file",
+				"room", e.room, "addr", addr.String(), "cure", "--tls-cert and --tls-key, or a loopback address")
+		}
+	}
 }
 
 // certificate loads what the flags name; nil without.

@@ -10,6 +10,7 @@ import (
 
 	"fairlead/logfile"
 	"fairlead/serve"
+	"fairlead/stream"
 )
 
 // A local is what a long-running command shows of itself on its socket: status,
@@ -21,6 +22,9 @@ type local struct {
 	set     *logfile.Set  // nil: it reads no files
 	server  *serve.Server // nil: it serves none to others
 	mirror  *serve.Mirror
+	stream  *stream.Stream // nil: it makes no entries
+	events  *stream.SSE
+	entries *stream.TCP
 	log     *slog.Logger
 	started time.Time
 }

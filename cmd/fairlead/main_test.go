@@ -8,10 +8,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The test binary is the program, under both of its names.
+// The test binary is the program, under all of its names, and its clients.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args)) }
-	testscript.Main(m, map[string]func(){"fairlead": program, "tailsrv": program, "fairlead-activated": activated})
+	testscript.Main(m, map[string]func(){
+		"fairlead": program, "tailsrv": program, "logwisp": program,
+		"fairlead-activated": activated, "fairlead-nc": netcat, "fairlead-curl": curl,
+	})
 }
 
 // raceOptions spares each process under the race detector a second at its end.

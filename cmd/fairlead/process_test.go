@@ -535,7 +535,7 @@ func TestCursorKill(t *testing.T) {
 	judgeRuns(t, printed, runs*perRun)
 }
 
-var reEntry = regexp.MustCompile(`"at":"([0-9a-f]{32}:\d+)","len":\d+,"message":"line (\d+)"}\n`)
+var reEntry = regexp.MustCompile(`"message":"line (\d+)","at":"([0-9a-f]{32}:\d+)","len":\d+}\n`)
 
 // judgeRuns wants each line once, but for a batch that was printed again at the
 // start of a run: then with the same place.
@@ -546,7 +546,7 @@ func judgeRuns(t *testing.T, runs []string, lines int) {
 	for n, out := range runs {
 		begun := false
 		for _, m := range reEntry.FindAllStringSubmatch(out, -1) {
-			at, line := m[1], m[2]
+			line, at := m[1], m[2]
 			switch old, again := place[line]; {
 			case again && old == at && !begun && n%2 == 0: // after KILL
 				repeated++

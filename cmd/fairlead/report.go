@@ -10,6 +10,7 @@ import (
 
 	"fairlead/logfile"
 	"fairlead/serve"
+	"fairlead/stream"
 )
 
 // A processReport is what GET /status on the local socket answers, and what
@@ -69,6 +70,9 @@ func (l *local) status() processReport {
 	if l.set != nil {
 		r.addSources(l.set.Logs(), clients)
 		r.countSet(l.set.Stats())
+	}
+	if l.stream != nil {
+		r.countStream(l)
 	}
 	if l.mirror != nil {
 		r.addMirror(l.mirror.Path, l.mirror.Stats())
@@ -158,6 +162,26 @@ func (r *processReport) countServer(st serve.Stats) {
 	c["serve_clients"], c["serve_sent_bytes_total"] = st.Clients, st.SentBytes
 	for reason, n := range st.Resets {
 		c[fmt.Sprintf("serve_resets_total{reason=%q}", reason)] = n
+	}
+}
+
+func (r *processReport) countStream(l *local) {
+	st := l.stream.Stats()
+	c := r.Counters
+	c["spool_bytes"], c["spool_oldest_offset"], c["spool_pinned_bytes"] = st.Spool.Bytes, st.Spool.Start, st.Spool.Pinned
+	for proto, o := range map[string]stream.OutletStats{"sse": l.events.Stats(), "tcp": l.entries.Stats()} {
+		c[fmt.Sprintf("stream_clients{proto=%q}", proto)] = o.Clients
+		c[fmt.Sprintf("stream_sent_bytes_total{proto=%q}", proto)] = o.Sent
+		c[fmt.Sprintf("stream_gaps_total{proto=%q}", proto)] = o.Gaps
+		c[fmt.Sprintf("stream_gap_bytes_total{proto=%q}", proto)] = o.Gapped
+		c[fmt.Sprintf("stream_behind_bytes{proto=%q}", proto)] = o.Behind
+	}
+	if st.Err != nil {
+		r.Ready = false
+		r.problemf("make room on the disk of the state directory", "the spool cannot be written, and nothing is read meanwhile: %v", st.Err)
+	}
+	if err := st.Spool.SyncErr; err != nil {
+		r.problemf("look at the disk of the state directory", "the spool could not be made durable; after a power cut clients will be told of a gap: %v", err)
 	}
 }
 

@@ -35,6 +35,7 @@ const patience = 20 * time.Second
 //	nc ADDR HEADER [REGEXP]       send HEADER and a newline, half-close, print what
 //	                              comes until it matches, or until the end
 //	curl [-r RANGE] [-until REGEXP] URL
+//	waitstatus URL REGEXP         until what URL answers matches
 //	append FILE TEXT              TEXT may have \n, \x1b and so on
 //	repeat FILE N TEXT            the same N times, numbered where TEXT has %d
 //	freeport VAR                  a port that nobody has
@@ -42,7 +43,7 @@ const patience = 20 * time.Second
 //	columns N                     no line of the last output is longer
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"start": scriptStart, "end": scriptEnd, "ended": scriptEnded, "waitfor": scriptWaitFor,
-	"nc": scriptNC, "curl": scriptCurl, "append": scriptAppend, "repeat": scriptRepeat,
+	"nc": scriptNC, "curl": scriptCurl, "waitstatus": scriptWaitStatus, "append": scriptAppend, "repeat": scriptRepeat,
 	"freeport": scriptFreePort, "columns": scriptColumns,
 	"certificate": scriptCertificate,
 }
@@ -90,7 +91,10 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 func scriptEnv(ts *testscript.TestScript) []string {
 	env := []string{"WORK=" + ts.MkAbs(".")}
 	for _, name := range []string{"PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "STATE_DIRECTORY",
-		"RUNTIME_DIRECTORY", "NO_COLOR", "FAIRLEAD_STANDIN_QUIET", "RUST_LOG", "TMPDIR", "GORACE"} {
+		"RUNTIME_DIRECTORY", "NO_COLOR", "FAIRLEAD_STANDIN_QUIET", "RUST_LOG", "TMPDIR", "GORACE", "TZ",
+		"LOGWISP_TCPSERVER_PORT", "LOGWISP_TCPSERVER_ENABLED", "LOGWISP_HTTPSERVER_PORT", "LOGWISP_MONITOR_TARGETS",
+		"LOGWISP_TCPSERVER_HEARTBEAT_ENABLED", "LOGWISP_TCPSERVER_HEARTBEAT_INTERVAL_SECONDS",
+		"LOGWISP_TCPSERVER_HEARTBEAT_INCLUDE_STATS", "FAIRLEAD_STREAM_SPOOL", "FAIRLEAD_STREAM_BUDGET"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -252,11 +256,30 @@ func scriptCurl(ts *testscript.TestScript, neg bool, args []string) {
 	copyUntil(ts, resp.Body, false, res)
 }
 
+func scriptWaitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitstatus URL REGEXP")
+	}
+	re := regexp.MustCompile(args[1])
+	var body []byte
+	if !until(func() bool {
+		resp, err := http.Get(args[0])
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		body, err = io.ReadAll(resp.Body)
+		return err == nil && re.Match(body)
+	}) {
+		ts.Fatalf("%s answers %s, want a match of %s", args[0], body, args[1])
+	}
+}
+
 func scriptAppend(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: append FILE TEXT")
 	}
-	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	text, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
 	ts.Check(err)
 	ts.Check(appendTo(ts.MkAbs(args[0]), text))
 }

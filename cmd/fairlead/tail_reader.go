@@ -11,22 +11,23 @@ import (
 	"time"
 
 	"fairlead/logfile"
+	"fairlead/stream"
 )
 
 const (
-	readSize     = 256 << 10
-	partialAfter = 5 * time.Second // of quiet: then an unfinished line is printed
-	retryAfter   = time.Second     // a file that gives an error is tried again
+	readSize   = 256 << 10
+	retryAfter = time.Second // a file that gives an error is tried again
 )
 
 // A tailReader follows one log and hands what it says to the sink.
 type tailReader struct {
 	log   *logfile.Log
 	f     *logfile.Follower
-	from  logfile.Pos // the first byte that was read
-	until logfile.Pos // where to stop; a zero Gen: never
-	lines *lineReader // -o json: bytes become entries
-	late  *lineReader // the same for generations that were left
+	from  logfile.Pos   // the first byte that was read
+	until logfile.Pos   // where to stop; a zero Gen: never
+	lines *stream.Lines // -o json: bytes become entries
+	late  *stream.Lines // the same for generations that were left
+	out   []byte        // entries
 	sink  *tailSink
 	warn  *slog.Logger
 }
@@ -61,7 +62,7 @@ func (t *tailCommand) lateReader(l *logfile.Log, sink *tailSink) *tailReader {
 func (t *tailCommand) readerFrom(l *logfile.Log, sink *tailSink, from logfile.From) *tailReader {
 	r := &tailReader{log: l, sink: sink, f: logfile.Follow(l, from), warn: t.log.With("path", l.Name())}
 	if t.json {
-		r.lines, r.late = &lineReader{source: l.Name()}, &lineReader{source: l.Name()}
+		r.lines, r.late = &stream.Lines{Source: l.Name()}, &stream.Lines{Source: l.Name()}
 	}
 	return r
 }
@@ -193,9 +194,9 @@ func (r *tailReader) step(ctx context.Context) (more bool) {
 
 // wait waits for bytes, but gives up on an unfinished line after a while.
 func (r *tailReader) wait(ctx context.Context) error {
-	if r.lines != nil && (r.lines.unfinished() || r.late.unfinished()) {
+	if r.lines != nil && (r.lines.Unfinished() || r.late.Unfinished()) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, partialAfter)
+		ctx, cancel = context.WithTimeout(ctx, stream.DefaultPartial)
 		defer cancel()
 	}
 	_, err := r.f.Next(ctx)
@@ -234,11 +235,11 @@ func (r *tailReader) chunk(span logfile.Span, p []byte) chunk {
 	case r.lines == nil:
 		return c
 	case span.Late:
-		c.text = r.late.add(span, p)
+		c.text = r.late.Add(r.out[:0], span, p)
 	default:
-		c.text = r.lines.add(span, p)
+		c.text = r.lines.Add(r.out[:0], span, p)
 	}
-	c.pos = r.lines.pos(c.pos)
+	r.out, c.pos = c.text, r.lines.Pos(c.pos)
 	return c
 }
 
@@ -246,7 +247,7 @@ func (r *tailReader) chunk(span logfile.Span, p []byte) chunk {
 func (r *tailReader) unfinished() chunk {
 	c := chunk{log: r.log, from: r.from, pos: r.f.Pos()}
 	if r.lines != nil {
-		c.text = append(r.late.flush(), r.lines.flush()...)
+		c.text = r.lines.Flush(r.late.Flush(nil))
 	}
 	return c
 }
@@ -260,7 +261,7 @@ func (r *tailReader) ended(e *logfile.Ended) chunk {
 		r.warn.Error("bytes are lost: they were gone before they could be read",
 			"gen", e.Gen, "off", e.Lost.From, "n", e.Lost.Len(), "reason", e.Reason.String())
 		if r.lines != nil {
-			c.text = appendGap(c.text, r.log.Name(), e)
+			c.text = stream.AppendLost(c.text, r.log.Name(), e)
 		}
 	case e.Reason == logfile.Forgotten:
 		r.sink.lost.Store(true)

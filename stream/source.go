@@ -1,0 +1,322 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"time"
+
+	"fairlead/logfile"
+)
+
+const (
+	readSize = 256 << 10
+	// How much of one log is encoded before others have their turn.
+	quantum = 16 * readSize
+	// How long something that failed is left alone.
+	retryFirst, retryLast = 100 * time.Millisecond, 5 * time.Second
+)
+
+// A turn is what it takes to read a log: there are few, so that a thousand logs
+// that all have news need no more memory than a few.
+type turn struct{ in, out []byte }
+
+func newTurns() chan *turn {
+	turns := make(chan *turn, max(2, runtime.GOMAXPROCS(0)))
+	for range cap(turns) {
+		turns <- new(turn)
+	}
+	return turns
+}
+
+// give returns a turn. One whose entries were huge is not kept so.
+func (s *Stream) give(t *turn) {
+	if cap(t.out) > 8*readSize {
+		t.out = nil
+	}
+	s.turns <- t
+}
+
+// A source reads one log.
+type source struct {
+	stream *Stream
+	log    logfile.Source
+	f      *logfile.Follower
+	name   string // what its entries have as source
+	lines  *Lines
+	late   *Lines // of generations that were left
+	gen    logfile.GenID
+	begun  int64         // where in gen reading began
+	alone  bool          // the end of the generation before was told, and no other was known
+	turned int           // generations that ended
+	bad    time.Duration // how long the log was left alone after the last error
+}
+
+func (s *Stream) newSource(src logfile.Source, at start) *source {
+	r := &source{stream: s, log: src, f: logfile.Follow(src, at.from, at.late...), name: s.opt.Name(src.Name())}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.stands[src.Name()]; len(known) > 0 {
+		at := known[len(known)-1].pos
+		r.gen, r.begun = at.Gen, at.Off
+	}
+	return r
+}
+
+// linesOf returns what cuts the bytes of a span. An idle log has none.
+func (r *source) linesOf(late bool) *Lines {
+	l := &r.lines
+	if late {
+		l = &r.late
+	}
+	if *l == nil {
+		*l = &Lines{Source: r.name, LogWisp: r.stream.opt.LogWisp, MultiLine: r.stream.opt.MultiLine}
+	}
+	return *l
+}
+
+func (r *source) unfinished() bool {
+	return r.lines != nil && r.lines.Unfinished() || r.late != nil && r.late.Unfinished()
+}
+
+func (r *source) run(ctx context.Context) {
+	defer r.f.Close()
+	for ctx.Err() == nil {
+		err := r.wait(ctx)
+		if err == nil {
+			err = r.take(ctx)
+		}
+		var ended *logfile.Ended
+		switch {
+		case ctx.Err() != nil:
+			return // what is unfinished comes again
+		case err == nil:
+			r.bad = 0
+		case errors.As(err, &ended):
+			r.end(ctx, ended)
+		case errors.Is(err, context.DeadlineExceeded):
+			r.flush(ctx)
+		default:
+			r.bad = min(max(2*r.bad, retryFirst), retryLast)
+			r.stream.log().Warn("cannot read; trying again", "path", r.log.Name(), "err", err, "dur", r.bad)
+			rest(ctx, r.bad)
+		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// wait waits for bytes, but gives up on an unfinished line after a while.
+func (r *source) wait(ctx context.Context) error {
+	if r.unfinished() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.stream.opt.Partial)
+		defer cancel()
+	}
+	_, err := r.f.Next(ctx)
+	return err
+}
+
+// take encodes what is there, up to a quantum.
+func (r *source) take(ctx context.Context) error {
+	s := r.stream
+	var t *turn
+	select {
+	case t = <-s.turns:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer s.give(t)
+	if t.in == nil {
+		t.in = make([]byte, readSize)
+	}
+	for n := int64(0); n < quantum; {
+		if _, ok, err := r.f.Ready(); !ok || err != nil {
+			return err
+		}
+		span, err := r.f.Read(ctx, t.in)
+		if err != nil {
+			return err
+		}
+		if err := r.encode(ctx, t, span); err != nil {
+			return err
+		}
+		n += span.N
+	}
+	return nil
+}
+
+// encode turns a span, which was read, into entries and puts them into the spool.
+func (r *source) encode(ctx context.Context, t *turn, span logfile.Span) error {
+	s := r.stream
+	if s.limit != nil {
+		if err := s.limit.WaitN(ctx, int(span.N)); err != nil {
+			return err
+		}
+	}
+	t.out = t.out[:0]
+	if span.Gen != r.gen && !span.Late {
+		t.out = r.enter(t.out, span)
+	}
+	lines := r.linesOf(span.Late)
+	t.out = lines.Add(t.out, span, t.in[:span.N])
+	if len(t.out) == 0 {
+		return nil
+	}
+	next := lines.Pos(logfile.Pos{Gen: span.Gen, Off: span.Off + span.N})
+	return r.append(ctx, t.out, stand{name: r.log.Name(), pos: next})
+}
+
+// enter begins a generation. One that came without the end of another before it
+// being told of both is told of now.
+func (r *source) enter(out []byte, span logfile.Span) []byte {
+	r.gen, r.begun = span.Gen, span.Off
+	if r.alone {
+		out = r.stream.appendRotate(out, r, nil, logfile.Pos{Gen: span.Gen, Off: span.Off})
+	}
+	r.alone = false
+	return out
+}
+
+// append puts entries into the spool, and what they say of the stand with them.
+// It comes back only when that is done, however long the disk is full, or when
+// ctx ends.
+func (r *source) append(ctx context.Context, entries []byte, p stand) error {
+	s := r.stream
+	note := r.note(p)
+	for bad := retryFirst; ; bad = min(2*bad, retryLast) {
+		err := s.append(entries, p, note, r.f)
+		if err == nil || ctx.Err() != nil {
+			return cmp.Or(err, ctx.Err())
+		}
+		s.failed(err)
+		rest(ctx, bad)
+	}
+}
+
+// note is what is to be written down before the first entry of a generation; nil
+// if its stand is known.
+func (r *source) note(p stand) *stand {
+	s := r.stream
+	s.mu.Lock()
+	known := s.stands[p.name].find(p.pos.Gen)
+	s.mu.Unlock()
+	if known != nil {
+		return nil
+	}
+	first := stand{name: p.name, pos: p.pos}
+	if p.pos.Gen == r.gen {
+		first.pos.Off = min(r.begun, p.pos.Off)
+	}
+	first.mark = markText(r.log, p.pos)
+	return &first
+}
+
+// markText is what recognises a generation again where the Set's state is lost,
+// or was not saved yet. Without one, as of a log of another machine or a file
+// that is gone, the id must do.
+func markText(src logfile.Source, pos logfile.Pos) string {
+	l, ok := src.(interface {
+		Mark(logfile.Pos) (logfile.Mark, error)
+	})
+	if !ok {
+		return ""
+	}
+	mark, err := l.Mark(pos)
+	if err != nil {
+		return ""
+	}
+	text, err := mark.MarshalText()
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// append adds entries that end at p. note, if not nil, is the stand of a
+// generation that nothing has been said of yet.
+func (s *Stream) append(entries []byte, p stand, note *stand, f *logfile.Follower) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if note != nil {
+		if err := s.spool.Note(note.append(nil)); err != nil {
+			return err
+		}
+		s.begun(*note, f)
+	}
+	if err := s.spool.Append(entries); err != nil {
+		return err
+	}
+	s.wrote()
+	if known := s.stands[p.name].find(p.pos.Gen); known != nil {
+		known.pos.Off = max(known.pos.Off, p.pos.Off)
+	}
+	return nil
+}
+
+// begun adds the stand of a generation. Of those before it the follower says
+// which may still grow.
+func (s *Stream) begun(p stand, f *logfile.Follower) {
+	late := f.Late()
+	known := slices.DeleteFunc(slices.Clone(s.stands[p.name]), func(old stand) bool {
+		return !slices.ContainsFunc(late, func(pos logfile.Pos) bool { return pos.Gen == old.pos.Gen })
+	})
+	s.stands[p.name] = append(known, p)
+}
+
+// flush makes entries of what has waited long enough for its end.
+func (r *source) flush(ctx context.Context) {
+	for _, lines := range []*Lines{r.late, r.lines} {
+		if lines == nil || !lines.Unfinished() {
+			continue
+		}
+		out := lines.Flush(nil)
+		if pos, ok := behindLast(out); ok {
+			r.append(ctx, out, stand{name: r.log.Name(), pos: pos})
+		}
+	}
+}
+
+// end ends a generation: its last line may have no end, and bytes of it may be
+// lost.
+func (r *source) end(ctx context.Context, e *logfile.Ended) {
+	s := r.stream
+	r.flush(ctx)
+	at := stand{name: r.log.Name(), pos: logfile.Pos{Gen: e.Gen, Off: e.At}}
+	if e.Lost.Len() > 0 {
+		s.log().Error("bytes are lost: they were gone before they could be read",
+			"path", r.log.Name(), "gen", e.Gen, "off", e.Lost.From, "n", e.Lost.Len(), "reason", e.Reason.String())
+		s.lost.Add(e.Lost.Len())
+		r.append(ctx, AppendLost(nil, r.name, e), at)
+		if err := s.write(at); err != nil {
+			s.failed(err) // at the next start it will be told again
+		}
+	}
+	if e.Reason == logfile.Forgotten {
+		s.log().Warn("nothing is known of the generation to go on in: going on with the current one, from its start",
+			"path", r.log.Name(), "gen", e.Gen, "off", e.At)
+	} else {
+		s.log().Info("file rotated", "path", r.log.Name(), "old", e.Gen.Short(), "reason", e.Reason.String())
+	}
+	r.turned++
+	r.alone = e.Next.Gen.IsZero()
+	if out := s.appendRotate(nil, r, e, e.Next); len(out) > 0 {
+		r.append(ctx, out, at)
+	}
+}
+
+// write notes a stand that no entry tells.
+func (s *Stream) write(p stand) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spool.Note(p.append(nil))
+}

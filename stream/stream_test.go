@@ -1,0 +1,102 @@
+package stream_test
+
+import (
+	"bufio"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/stream"
+)
+
+func both(t *testing.T, test func(t *testing.T, opt stream.Options)) {
+	t.Run("disk", func(t *testing.T) { test(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool")}) })
+	t.Run("memory", func(t *testing.T) { test(t, stream.Options{}) })
+}
+
+func TestEntriesReachEveryClient(t *testing.T) {
+	both(t, func(t *testing.T, opt stream.Options) {
+		w := newWorld(t, opt)
+		w.write("a.log", "before\n")
+		w.start()
+		clients := []*client{w.connect("", ""), w.connect("", ""), w.connect("", "")}
+		lines := w.dial()
+		w.write("a.log", "one\ntwo\n")
+		w.write("b.log", "a new file\n")
+		for _, c := range clients {
+			got := map[string]bool{}
+			for _, e := range c.entries(3) {
+				got[e.Message] = true
+			}
+			if len(got) != 3 || !got["one"] || !got["a new file"] {
+				t.Errorf("entries = %v", got)
+			}
+		}
+		for range 3 {
+			if e := decode(t, lines.line()); e.At == "" {
+				t.Errorf("entry %+v has no place", e)
+			}
+		}
+	})
+}
+
+// dial connects by TCP.
+func (w *world) dial() *tcpReader {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	n := w.tcp.Stats().Total
+	w.until("the client is in", func() bool { return w.tcp.Stats().Total >= max(1, n) })
+	return &tcpReader{w.t, conn, bufio.NewReader(conn)}
+}
+
+type tcpReader struct {
+	t    *testing.T
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (r *tcpReader) line() string {
+	r.t.Helper()
+	r.conn.SetReadDeadline(time.Now().Add(patience))
+	line, err := r.r.ReadString('\n')
+	if err != nil {
+		r.t.Fatalf("read a line: %v after %q", err, line)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+func TestBackfillIsTheNewestOfAll(t *testing.T) {
+	w := newWorld(t, stream.Options{Backfill: 4})
+	w.write("a.log", "2024-01-01T00:00:01Z a1\n2024-01-01T00:00:03Z a3\n2024-01-01T00:00:05Z a5\nunfinished")
+	w.write("b.log", "2024-01-01T00:00:02Z b2\n2024-01-01T00:00:04Z b4\n2024-01-01T00:00:06Z b6\n")
+	w.start()
+	c := w.connect("tail=100", "")
+	c.wantMessages("2024-01-01T00:00:03Z a3", "2024-01-01T00:00:04Z b4", "2024-01-01T00:00:05Z a5", "2024-01-01T00:00:06Z b6")
+	w.write("a.log", " until now\n")
+	c.wantMessages("unfinished until now")
+}
+
+func TestRotateIsTold(t *testing.T) {
+	w := newWorld(t, stream.Options{})
+	w.write("a.log", "one\n")
+	w.start()
+	c := w.connect("tail=1", "")
+	c.wantMessages("one")
+	if err := os.Rename(w.path("a.log"), w.path("a.log.1")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.log", "two\n")
+	e := c.want()
+	r := decode(t, e.data)
+	if e.name != "rotate" || r.Type != "rotate" || !strings.HasSuffix(r.Old, ":4") || !strings.HasSuffix(r.New, ":0") || r.Source != w.path("a.log") {
+		t.Errorf("event %q %+v, want rotate of 4 bytes", e.name, r)
+	}
+	c.wantMessages("two")
+}

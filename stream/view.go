@@ -1,0 +1,272 @@
+package stream
+
+import (
+	"bytes"
+	"container/list"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/fastjson"
+
+	"fairlead/spool"
+)
+
+const (
+	// blockSize is how much of the spool is rendered as one piece for all who
+	// want the same view of it.
+	blockSize = 256 << 10
+	// cacheSize is how many bytes of rendered blocks are kept.
+	cacheSize = 24 << 20
+)
+
+// A view is what clients with the same wishes are sent. It is rendered once, in
+// blocks of which each holds the entries that begin in it.
+type view struct {
+	filter *Filter // nil: everything
+	sse    bool    // else lines
+	epoch  string  // of ids, with the dash behind it
+	users  int     // guarded by views.mu
+}
+
+// A blockKey names one block: a part of a segment, in a view.
+type blockKey struct {
+	view *view
+	base int64
+}
+
+// A block is rendered as far as the spool has come.
+type block struct {
+	key  blockKey
+	now  atomic.Pointer[rendered]
+	size int64 // as counted by views
+
+	mu     sync.Mutex // held while rendering; guards parser
+	parser fastjson.Parser
+}
+
+// rendered is a state of a block. It never changes, but data may grow behind it.
+type rendered struct {
+	data  []byte
+	marks []mark
+	upTo  int64 // spool offset
+}
+
+// A mark says that what is in data from at on begins at the spool's offset off.
+type mark struct {
+	off int64
+	at  int
+}
+
+// views are the views that clients have, and the blocks last used.
+type views struct {
+	stream *Stream
+
+	mu     sync.Mutex // guards what follows
+	open   map[string]*view
+	blocks map[blockKey]*list.Element // of *block
+	recent list.List                  // the last used first
+	size   int64
+}
+
+// join returns the view of those who want the same. It must be left.
+func (vs *views) join(filter *Filter, sse bool) *view {
+	key := strconv.FormatBool(sse)
+	if filter != nil {
+		key += filter.key
+	}
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	v := vs.open[key]
+	if v == nil {
+		v = &view{filter: filter, sse: sse, epoch: vs.stream.spool.Epoch().String() + "-"}
+		if vs.open == nil {
+			vs.open = make(map[string]*view)
+			vs.blocks = make(map[blockKey]*list.Element)
+		}
+		vs.open[key] = v
+	}
+	v.users++
+	return v
+}
+
+func (vs *views) leave(v *view) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if v.users--; v.users > 0 {
+		return
+	}
+	for key, open := range vs.open {
+		if open == v {
+			delete(vs.open, key)
+		}
+	}
+	for key, e := range vs.blocks {
+		if key.view == v {
+			vs.drop(e)
+		}
+	}
+}
+
+func (vs *views) drop(e *list.Element) {
+	b := vs.recent.Remove(e).(*block)
+	delete(vs.blocks, b.key)
+	vs.size -= b.size
+}
+
+// block returns the block that begins at base.
+func (vs *views) block(v *view, base int64) *block {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	key := blockKey{v, base}
+	if e := vs.blocks[key]; e != nil {
+		vs.recent.MoveToFront(e)
+		return e.Value.(*block)
+	}
+	b := &block{key: key}
+	vs.blocks[key] = vs.recent.PushFront(b)
+	return b
+}
+
+// grown counts what a block has become, and lets go of those unused longest.
+func (vs *views) grown(b *block, size int64) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if vs.blocks[b.key] == nil {
+		return
+	}
+	vs.size += size - b.size
+	b.size = size
+	for vs.size > cacheSize && vs.recent.Len() > 1 {
+		vs.drop(vs.recent.Back())
+	}
+}
+
+// read returns what a client at off, where an entry begins, is sent next, and the
+// offset behind it. Without news, next is off. The block it returns is for the
+// next call.
+func (vs *views) read(v *view, b *block, seg *spool.Segment, off int64) (data []byte, next int64, _ *block, err error) {
+	end := seg.End()
+	if off >= end {
+		return nil, off, b, nil
+	}
+	base := off - (off-seg.Base())%blockSize
+	if b == nil || b.key.base != base {
+		b = vs.block(v, base)
+	}
+	r, err := vs.rendered(b, seg, min(end, base+blockSize))
+	if err != nil {
+		return nil, off, b, err
+	}
+	i := sort.Search(len(r.marks), func(i int) bool { return r.marks[i].off >= off })
+	if i < len(r.marks) {
+		data = r.data[r.marks[i].at:]
+	}
+	return data, max(off, r.upTo), b, nil
+}
+
+// rendered returns the state of a block in which all entries are that begin
+// before until.
+func (vs *views) rendered(b *block, seg *spool.Segment, until int64) (*rendered, error) {
+	if r := b.now.Load(); r != nil && r.upTo >= until {
+		return r, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.now.Load()
+	if r != nil && r.upTo >= until {
+		return r, nil
+	}
+	if r == nil {
+		first, err := firstEntry(seg, b.key.base)
+		if err != nil {
+			return nil, err
+		}
+		r = &rendered{upTo: first}
+	}
+	next := *r
+	for next.upTo < until {
+		if err := b.render(&next, seg, until); err != nil {
+			return nil, err
+		}
+	}
+	b.now.Store(&next)
+	vs.grown(b, int64(cap(next.data)+16*cap(next.marks)))
+	return &next, nil
+}
+
+// pieces are what is read of the spool at a time.
+var pieces = sync.Pool{New: func() any { return new([blockSize]byte) }}
+
+// render adds the entries of one piece of the spool that begin before until.
+func (b *block) render(r *rendered, seg *spool.Segment, until int64) error {
+	text := seg.Bytes(r.upTo)
+	if text == nil {
+		piece := pieces.Get().(*[blockSize]byte)
+		defer pieces.Put(piece)
+		n := min(int64(len(piece)), seg.End()-r.upTo)
+		if _, err := seg.ReadAt(piece[:n], r.upTo); err != nil {
+			return err
+		}
+		text = piece[:n]
+		if bytes.IndexByte(text, '\n') < 0 {
+			var err error
+			if text, err = wholeEntry(seg, r.upTo); err != nil {
+				return err
+			}
+		}
+	}
+	for len(text) > 0 && r.upTo < until {
+		n := bytes.IndexByte(text, '\n') + 1
+		if n == 0 {
+			return nil
+		}
+		r.marks = append(r.marks, mark{r.upTo, len(r.data)})
+		r.upTo += int64(n)
+		r.data = b.frame(r.data, text[:n], r.upTo)
+		text = text[n:]
+	}
+	return nil
+}
+
+// frame appends what is sent of one line of the spool, behind which is next.
+func (b *block) frame(out, line []byte, next int64) []byte {
+	v := b.key.view
+	if v.filter != nil && !v.filter.lets(&b.parser, line) {
+		return out
+	}
+	if !v.sse {
+		return append(out, line...)
+	}
+	return appendEvent(out, v.epoch, line, next)
+}
+
+// firstEntry returns where the first entry begins that begins at or behind off.
+func firstEntry(seg *spool.Segment, off int64) (int64, error) {
+	if off == seg.Base() {
+		return off, nil
+	}
+	buf := make([]byte, 4096)
+	for at := off - 1; at < seg.End(); at += int64(len(buf)) {
+		n, err := seg.ReadAt(buf[:min(int64(len(buf)), seg.End()-at)], at)
+		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
+			return at + int64(i) + 1, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return seg.End(), nil
+}
+
+// wholeEntry reads one entry that is larger than a piece.
+func wholeEntry(seg *spool.Segment, off int64) ([]byte, error) {
+	next, err := firstEntry(seg, off+1)
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, next-off)
+	_, err = seg.ReadAt(text, off)
+	return text, err
+}
