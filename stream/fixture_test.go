@@ -31,7 +31,8 @@ const patience = 30 * time.Second
 // A world is a directory of logs with a stream over it, and its outlets.
 type world struct {
 	t      *testing.T
-	dir    string // of the logs
+	dir    string   // of the logs
+	also   []string // targets beside the directory
 	opt    stream.Options
 	beat   stream.Heartbeat
 	set    *logfile.Set
@@ -65,7 +66,7 @@ func (w *world) start() *world {
 		}
 	}
 	w.set.Adopt(w.stream.Marks()...)
-	if err := w.set.Add(w.dir); err != nil {
+	if err := w.set.Add(append(w.also, w.dir)...); err != nil {
 		t.Fatal(err)
 	}
 	w.sse = &stream.SSE{Stream: w.stream, Heartbeat: w.beat}

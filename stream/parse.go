@@ -1,8 +1,3 @@
-// Package stream turns logs into entries that many clients can read: each line
-// is one, encoded once as one line of JSON.
-//
-// It does not find or follow files, and never obeys what a line says: text of a
-// log becomes values of an entry, and nothing else.
 package stream
 
 // A parser understands lines.

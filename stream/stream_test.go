@@ -46,13 +46,13 @@ func TestEntriesReachEveryClient(t *testing.T) {
 // dial connects by TCP.
 func (w *world) dial() *tcpReader {
 	w.t.Helper()
+	n := w.tcp.Stats().Total
 	conn, err := net.Dial("tcp", w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
-	n := w.tcp.Stats().Total
-	w.until("the client is in", func() bool { return w.tcp.Stats().Total >= max(1, n) })
+	w.until("the client is in", func() bool { return w.tcp.Stats().Total > n })
 	return &tcpReader{w.t, conn, bufio.NewReader(conn)}
 }
 
