@@ -2,11 +2,8 @@ package serve
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 
 	"fairlead/logfile"
@@ -73,29 +70,10 @@ func (s *Server) checkRequest(r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return httpError{http.StatusMethodNotAllowed, r.Method + " is not for logs: use GET or HEAD"}
 	}
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		return httpError{http.StatusForbidden, "asked for by a page of another site"}
-	}
-	here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if tcp, ok := here.(*net.TCPAddr); ok && tcp.IP.IsLoopback() && !ownHost(r.Host) {
-		return httpError{http.StatusForbidden, fmt.Sprintf("host %q is not this machine: ask for localhost", r.Host)}
+	if err := trust.OtherSite(r, ""); err != nil {
+		return httpError{http.StatusForbidden, err.Error()}
 	}
 	return nil
-}
-
-// ownHost says whether a Host header names this machine, as a client that came
-// over loopback knows it.
-func ownHost(hostport string) bool {
-	host := (&url.URL{Host: hostport}).Hostname()
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	own, err := os.Hostname()
-	return err == nil && strings.EqualFold(host, own)
 }
 
 // connKey is where ServeWeb leaves what is known of a request's connection.

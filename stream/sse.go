@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/spool"
+	"fairlead/trust"
 )
 
 const (
@@ -78,6 +79,10 @@ func (x *SSE) parseQuery(r *http.Request) (q sseQuery, err error) {
 }
 
 func (x *SSE) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := trust.OtherSite(r, x.Origin); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
 	q, err := x.parseQuery(r)
 	var at spool.Pos
 	if err == nil && q.after != "" {

@@ -34,8 +34,7 @@ regex= and exclude=.
 
 ` + logwisp.Usage + `
 Environment: FAIRLEAD_STREAM_SPOOL=memory keeps no entries on disk,
-FAIRLEAD_STREAM_BUDGET=BYTES is how many are kept (1 GiB, in memory 64 MiB),
-FAIRLEAD_HTTP_HOSTS=NAME,... allows more names of this machine.`,
+FAIRLEAD_STREAM_BUDGET=BYTES is how many are kept (1 GiB, in memory 64 MiB).`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			env, err := logwisp.Process()

@@ -124,7 +124,7 @@ func (p *streaming) run(ctx context.Context, announce, stopping func()) error {
 	for _, e := range p.bound {
 		g.Go(func() error {
 			if e.room == roomHTTP {
-				return web.ServeWeb(running, e.ln, newGuard(p.web, hostNames()...))
+				return web.ServeWeb(running, e.ln, p.web)
 			}
 			return p.entries.Serve(running, e.ln)
 		})

@@ -61,6 +61,7 @@ Exit codes: 0 ok, 3 no such file, 5 something was lost or could not be read.`,
 	f.BoolVarP(&t.forever, "follow-name", "F", false, "go on through all generations")
 	f.StringVar(&t.from, "from", "", "begin at `POS`: start, end, N or -N bytes, or GENERATION:N")
 	outputFlag(f, &t.output)
+	f.BoolVar(&t.multiLine, "multi-line", false, "with -o json: indented lines belong to the entry before")
 	f.StringVar(&t.cursorFile, "cursor-file", "", "go on where `FILE` says, and keep it up to date")
 	f.BoolVar(&t.raw, "raw", false, "write control characters to a terminal as they are")
 	f.BoolVar(&t.poll, "poll", false, "look every second instead of waiting for events")
@@ -72,6 +73,7 @@ type tailCommand struct {
 	*common
 	lines      string
 	from       string
+	multiLine  bool
 	follow     bool
 	forever    bool
 	output     string
@@ -91,6 +93,9 @@ type tailCommand struct {
 func (t *tailCommand) parse() (err error) {
 	if t.json, err = wantsJSON(t.output); err != nil {
 		return err
+	}
+	if t.multiLine && !t.json {
+		return usagef("--multi-line is about entries: add -o json")
 	}
 	if t.count, err = strconv.Atoi(t.lines); err != nil || t.count < 0 || t.lines[0] == '+' {
 		return usagef("-n wants a number of lines, not %q; to begin at the first line: --from start", t.lines)

@@ -62,9 +62,13 @@ func (t *tailCommand) lateReader(l *logfile.Log, sink *tailSink) *tailReader {
 func (t *tailCommand) readerFrom(l *logfile.Log, sink *tailSink, from logfile.From) *tailReader {
 	r := &tailReader{log: l, sink: sink, f: logfile.Follow(l, from), warn: t.log.With("path", l.Name())}
 	if t.json {
-		r.lines, r.late = &stream.Lines{Source: l.Name()}, &stream.Lines{Source: l.Name()}
+		r.lines, r.late = r.entries(t), r.entries(t)
 	}
 	return r
+}
+
+func (r *tailReader) entries(t *tailCommand) *stream.Lines {
+	return &stream.Lines{Source: r.log.Name(), MultiLine: t.multiLine}
 }
 
 // begin decides where to begin: at the cursor, where --from says, or before the

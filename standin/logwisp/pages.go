@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"fairlead/trust"
 )
 
 // ServerStatus is what /status says of one server. LogWisp had the first three,
@@ -51,6 +53,10 @@ func (p Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/stream":
 		p.Stream.ServeHTTP(w, r)
 	case "/status":
+		if err := trust.OtherSite(r, ""); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
 		st := p.Status()
 		st.Service, st.Version = Service, Version
 		body, err := json.Marshal(st)
