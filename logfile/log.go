@@ -389,20 +389,26 @@ func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
 // file.
 func (l *Log) Open(id GenID) (Handle, error) {
 	h, err := l.tryOpen(id, (*Log).opened)
+	if !isPassing(err) {
+		return h, err
+	}
 	// A file that is being renamed is found again as soon as the hint is there,
 	// or known to be gone when patience is over.
 	for deadline := time.Now().Add(10 * patience); ; time.Sleep(patience / 10) {
-		if err == nil || !errors.Is(err, errMoved) && !errors.Is(err, errChanged) || time.Now().After(deadline) {
-			return h, err
-		}
 		l.set.catchUp(func() {
 			if h, err = l.tryOpen(id, (*Log).open); err != nil {
 				l.set.lookAll([]*Log{l}, l.set.isPolled(l.name))
 				l.set.endRound()
 			}
 		})
+		if !isPassing(err) || time.Now().After(deadline) {
+			return h, err
+		}
 	}
 }
+
+// isPassing says that what could not be opened may be found at the next look.
+func isPassing(err error) bool { return errors.Is(err, errMoved) || errors.Is(err, errChanged) }
 
 func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error)) (Handle, error) {
 	l.mu.Lock()
