@@ -345,7 +345,7 @@ func (l *Log) hold() {
 }
 
 // wanted says that somebody reads this log.
-func (l *Log) wanted() bool { return len(l.followers) > 0 || l.changed != nil }
+func (l *Log) wanted() bool { return len(l.followers) > 0 || l.awaited() }
 
 // needs says whether a follower has bytes of g still to read.
 func (l *Log) needs(g *generation) bool {

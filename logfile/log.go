@@ -25,6 +25,7 @@ type Log struct {
 
 	seq       uint64
 	changed   chan struct{} // closed and forgotten at every change; nil while nobody waits
+	calls     []func()      // called and forgotten at every change
 	cur       *generation   // nil: there is no file
 	old       []*generation // oldest first
 	oldPub    []*Gen        // what readers see of old; nil: to be made anew
@@ -110,9 +111,29 @@ func (l *Log) Wait(ctx context.Context, seq uint64) error {
 	}
 }
 
+// Notify has f called once, as soon as the Seq is no longer seq: it is Wait for
+// those who wait for more logs than they want goroutines. f must not block, nor
+// call the Log.
+func (l *Log) Notify(seq uint64, f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seq != seq || l.dirty {
+		f()
+		return
+	}
+	l.calls = append(l.calls, f)
+}
+
+// awaited says that somebody waits for a change.
+func (l *Log) awaited() bool { return l.changed != nil || l.calls != nil }
+
 // publish wakes all who wait.
 func (l *Log) publish() {
 	l.seq++
+	for _, f := range l.calls {
+		f()
+	}
+	l.calls = nil
 	if l.changed != nil {
 		close(l.changed)
 		l.changed = nil
@@ -177,7 +198,7 @@ func (l *Log) modifiedAt(path string) (quick bool) {
 		return false
 	}
 	l.dirty = true
-	if l.changed == nil || l.lookQuick() {
+	if !l.awaited() || l.lookQuick() {
 		return true
 	}
 	l.look()

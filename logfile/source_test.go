@@ -39,6 +39,35 @@ func TestLogIsASourceHoweverItEnds(t *testing.T) {
 	}
 }
 
+// Notify is Wait without a goroutine: one call for each, however often it changes.
+func TestNotify(t *testing.T) {
+	w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+	l, done := runSet(t, w.path)
+	defer done()
+	calls := make(chan uint64, 100)
+	for range 3 {
+		seq := l.Stat().Seq
+		l.Notify(seq, func() { calls <- seq })
+		select {
+		case <-calls:
+			t.Fatalf("called before anything has changed since %d", seq)
+		default:
+		}
+		w.raw([]byte("line\n"))
+		if got := <-calls; got != seq {
+			t.Errorf("the call is of %d, want %d", got, seq)
+		}
+		l.Notify(seq, func() { calls <- seq }) // behind already: at once
+		<-calls
+	}
+	w.raw([]byte("more\n"))
+	for l.Stat().Current.Size != 20 {
+	}
+	if len(calls) > 0 {
+		t.Errorf("%d calls more", len(calls))
+	}
+}
+
 func TestWriterIsASource(t *testing.T) {
 	logfiletest.Run(t, func(t *testing.T) (logfile.Source, logfiletest.Feeder) {
 		w := openWriter(t, filepath.Join(t.TempDir(), "out"), 0)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"time"
 
@@ -19,26 +18,6 @@ const (
 	retryFirst, retryLast = 100 * time.Millisecond, 5 * time.Second
 )
 
-// A turn is what it takes to read a log: there are few, so that a thousand logs
-// that all have news need no more memory than a few.
-type turn struct{ in, out []byte }
-
-func newTurns() chan *turn {
-	turns := make(chan *turn, max(2, runtime.GOMAXPROCS(0)))
-	for range cap(turns) {
-		turns <- new(turn)
-	}
-	return turns
-}
-
-// give returns a turn. One whose entries were huge is not kept so.
-func (s *Stream) give(t *turn) {
-	if cap(t.out) > 8*readSize {
-		t.out = nil
-	}
-	s.turns <- t
-}
-
 // A source reads one log.
 type source struct {
 	stream *Stream
@@ -52,10 +31,17 @@ type source struct {
 	alone  bool          // the end of the generation before was told, and no other was known
 	turned int           // generations that ended
 	bad    time.Duration // how long the log was left alone after the last error
+
+	queuing
 }
 
 func (s *Stream) newSource(src logfile.Source, at start) *source {
 	r := &source{stream: s, log: src, f: logfile.Follow(src, at.from, at.late...), name: s.opt.Name(src.Name())}
+	r.wake = func() { s.queue.put(r) }
+	r.changed = func() {
+		r.awaits.Store(false)
+		r.wake()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known := s.stands[src.Name()]; len(known) > 0 {
@@ -81,29 +67,50 @@ func (r *source) unfinished() bool {
 	return r.lines != nil && r.lines.Unfinished() || r.late != nil && r.late.Unfinished()
 }
 
-func (r *source) run(ctx context.Context) {
-	defer r.f.Close()
-	for ctx.Err() == nil {
-		err := r.wait(ctx)
+// run encodes what is there, and says what it takes until there may be more:
+// nothing but its turn, a change of the log behind seq, or a while.
+func (r *source) run(ctx context.Context, t *turn) (again next) {
+	for n := int64(0); n < quantum && ctx.Err() == nil; {
+		seq := r.log.Stat().Seq
+		_, ok, err := r.f.Ready()
+		switch overdue := r.overdue.Swap(false); {
+		case ok || err != nil:
+		case !r.unfinished():
+			return next{seq: seq}
+		case overdue:
+			r.flush(ctx)
+			continue
+		default:
+			return next{seq: seq, partial: r.stream.opt.Partial}
+		}
+		var span logfile.Span
 		if err == nil {
-			err = r.take(ctx)
+			span, err = r.read(ctx, t)
 		}
 		var ended *logfile.Ended
 		switch {
-		case ctx.Err() != nil:
-			return // what is unfinished comes again
 		case err == nil:
 			r.bad = 0
+			n += span.N
+		case ctx.Err() != nil:
 		case errors.As(err, &ended):
 			r.end(ctx, ended)
-		case errors.Is(err, context.DeadlineExceeded):
-			r.flush(ctx)
 		default:
 			r.bad = min(max(2*r.bad, retryFirst), retryLast)
 			r.stream.log().Warn("cannot read; trying again", "path", r.log.Name(), "err", err, "dur", r.bad)
-			rest(ctx, r.bad)
+			return next{rest: r.bad}
 		}
 	}
+	return next{ready: true} // or over: what is unfinished comes again the next time
+}
+
+// read encodes one span, at most a buffer full.
+func (r *source) read(ctx context.Context, t *turn) (logfile.Span, error) {
+	span, err := r.f.Read(ctx, t.in)
+	if err == nil {
+		err = r.encode(ctx, t, span)
+	}
+	return span, err
 }
 
 func rest(ctx context.Context, d time.Duration) {
@@ -113,46 +120,6 @@ func rest(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// wait waits for bytes, but gives up on an unfinished line after a while.
-func (r *source) wait(ctx context.Context) error {
-	if r.unfinished() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.stream.opt.Partial)
-		defer cancel()
-	}
-	_, err := r.f.Next(ctx)
-	return err
-}
-
-// take encodes what is there, up to a quantum.
-func (r *source) take(ctx context.Context) error {
-	s := r.stream
-	var t *turn
-	select {
-	case t = <-s.turns:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer s.give(t)
-	if t.in == nil {
-		t.in = make([]byte, readSize)
-	}
-	for n := int64(0); n < quantum; {
-		if _, ok, err := r.f.Ready(); !ok || err != nil {
-			return err
-		}
-		span, err := r.f.Read(ctx, t.in)
-		if err != nil {
-			return err
-		}
-		if err := r.encode(ctx, t, span); err != nil {
-			return err
-		}
-		n += span.N
-	}
-	return nil
 }
 
 // encode turns a span, which was read, into entries and puts them into the spool.

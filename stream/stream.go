@@ -67,9 +67,10 @@ type Stream struct {
 	spool   *spool.Spool
 	filter  *Filter
 	limit   *rate.Limiter // nil: none
-	turns   chan *turn    // those who read a log at the moment have one
+	queue   queue
 	started time.Time
 	views   views
+	waiting sync.WaitGroup // for logs that do not notify
 
 	mu       sync.Mutex // guards what follows, and is held over an Append with what it says of the stands
 	stands   ledger     // of the logs that are read
@@ -97,7 +98,7 @@ func Open(o Options) (*Stream, error) {
 	if o.Rate > 0 {
 		s.limit = rate.NewLimiter(rate.Limit(o.Rate), int(max(o.Rate, readSize)))
 	}
-	s.turns = newTurns()
+	s.queue.more = make(chan struct{}, 1)
 	var err error
 	s.spool, err = spool.Open(spool.Options{Dir: o.Dir, Budget: o.Budget, Segment: o.Segment, Boot: o.Boot, Mark: s.mark})
 	if err != nil {
@@ -114,7 +115,14 @@ func Open(o Options) (*Stream, error) {
 // Run reads the logs until ctx ends. What it has not finished by then it reads
 // again the next time.
 func (s *Stream) Run(ctx context.Context, sources Sources) error {
+	var all []*source
+	defer func() {
+		for _, r := range all {
+			r.f.Close()
+		}
+	}()
 	var wg sync.WaitGroup
+	defer s.waiting.Wait()
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -129,7 +137,11 @@ func (s *Stream) Run(ctx context.Context, sources Sources) error {
 	follow := func(src logfile.Source, at start) {
 		started[src.Name()] = true
 		r := s.newSource(src, at)
-		wg.Go(func() { r.run(ctx) })
+		all = append(all, r)
+		r.wake()
+	}
+	for range workers() {
+		wg.Go(func() { s.work(ctx) })
 	}
 	for i, src := range first {
 		follow(src, begin[i])
