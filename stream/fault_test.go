@@ -117,6 +117,48 @@ func TestF12UnfinishedLineKilled(t *testing.T) {
 	w.connect("", c.last).wantMessages("half")
 }
 
+// F12: a generation that ends has no end of its last line to come.
+func TestF12UnfinishedLineDeleted(t *testing.T) {
+	w := newWorld(t, stream.Options{Partial: time.Hour}).start()
+	c := w.connect("", "")
+	w.write("a.log", "whole\nhalf")
+	c.wantMessages("whole")
+	if err := os.Remove(w.path("a.log")); err != nil {
+		t.Fatal(err)
+	}
+	if e := c.entries(1)[0]; e.Message != "half" || !e.Partial {
+		t.Errorf("entry %+v, want the unfinished line", e)
+	}
+}
+
+// F01b: what a writer that reopens late adds to a rotated file comes once, also
+// if we were stopped, and killed, meanwhile.
+func TestF01bLateWriterAcrossRestarts(t *testing.T) {
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool"), Segment: 400}).start()
+	c := w.connect("", "")
+	w.write("a.log", "one\n")
+	c.wantMessages("one")
+	if err := os.Rename(w.path("a.log"), w.path("a.log.1")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.log", "two\n")
+	c.wantMessages("two")
+	for i := range 4 {
+		late := fmt.Sprintf("late %d\n", i)
+		if i%2 == 0 {
+			w.stop()
+		} else {
+			w.kill()
+		}
+		w.write("a.log.1", late)
+		w.start()
+		c = w.connect("", c.last)
+		c.wantMessages(strings.TrimSuffix(late, "\n"))
+		w.write("a.log", "more\n") // so that a segment ends now and then
+		c.wantMessages("more")
+	}
+}
+
 // F13: a line without an end costs no memory, and the rest of the stream goes on.
 func TestF13LongLine(t *testing.T) {
 	size := 32 << 20

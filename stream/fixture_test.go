@@ -30,19 +30,20 @@ const patience = 30 * time.Second
 
 // A world is a directory of logs with a stream over it, and its outlets.
 type world struct {
-	t      *testing.T
-	dir    string   // of the logs
-	also   []string // targets beside the directory
-	opt    stream.Options
-	beat   stream.Heartbeat
-	set    *logfile.Set
-	stream *stream.Stream
-	sse    *stream.SSE
-	tcp    *stream.TCP
-	url    string
-	addr   string // of TCP
-	kill   func() // ends it without its having time to save anything
-	stop   func() // ends it well
+	t          *testing.T
+	dir        string   // of the logs
+	also       []string // targets beside the directory
+	opt        stream.Options
+	beat       stream.Heartbeat
+	sendBuffer int
+	set        *logfile.Set
+	stream     *stream.Stream
+	sse        *stream.SSE
+	tcp        *stream.TCP
+	url        string
+	addr       string // of TCP
+	kill       func() // ends it without its having time to save anything
+	stop       func() // ends it well
 }
 
 func newWorld(t *testing.T, opt stream.Options) *world {
@@ -70,7 +71,7 @@ func (w *world) start() *world {
 		t.Fatal(err)
 	}
 	w.sse = &stream.SSE{Stream: w.stream, Heartbeat: w.beat}
-	w.tcp = &stream.TCP{Stream: w.stream, Heartbeat: w.beat}
+	w.tcp = &stream.TCP{Stream: w.stream, Heartbeat: w.beat, SendBuffer: w.sendBuffer}
 	ctx, cancel := context.WithCancel(context.Background())
 	setCtx, setCancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

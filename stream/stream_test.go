@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,8 +47,22 @@ func TestEntriesReachEveryClient(t *testing.T) {
 // dial connects by TCP.
 func (w *world) dial() *tcpReader {
 	w.t.Helper()
+	return w.dialWith(&net.Dialer{})
+}
+
+// dialSmall connects by TCP with a receive buffer that is soon full.
+func (w *world) dialSmall() *tcpReader {
+	w.t.Helper()
+	return w.dialWith(&net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		c.Control(func(fd uintptr) { err = setReceiveBuffer(fd, 4096) })
+		return err
+	}})
+}
+
+func (w *world) dialWith(d *net.Dialer) *tcpReader {
+	w.t.Helper()
 	n := w.tcp.Stats().Total
-	conn, err := net.Dial("tcp", w.addr)
+	conn, err := d.Dial("tcp", w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
