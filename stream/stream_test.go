@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,6 +97,74 @@ func TestBackfillIsTheNewestOfAll(t *testing.T) {
 	c.wantMessages("2024-01-01T00:00:03Z a3", "2024-01-01T00:00:04Z b4", "2024-01-01T00:00:05Z a5", "2024-01-01T00:00:06Z b6")
 	w.write("a.log", " until now\n")
 	c.wantMessages("unfinished until now")
+}
+
+// A backfill keeps the order of each log, whatever times it has, and begins with a
+// whole line.
+func TestBackfillKeepsOrder(t *testing.T) {
+	w := newWorld(t, stream.Options{Backfill: 5000})
+	var want []string
+	var text strings.Builder
+	for i := range 3000 {
+		line := fmt.Sprintf("2024-01-01T00:%02d:00Z line %d %s", (i*7)%60, i, strings.Repeat("x", 200))
+		want = append(want, line)
+		text.WriteString(line + "\n")
+	}
+	w.write("a.log", text.String())
+	w.start()
+	c := w.connect("tail=5000", "")
+	w.write("a.log", "the end\n")
+	var got []string
+	for len(got) == 0 || got[len(got)-1] != "the end" {
+		got = append(got, c.entries(1)[0].Message)
+	}
+	got = got[:len(got)-1]
+	if len(got) < 1000 || len(got) > len(want) {
+		t.Fatalf("%d lines, want some thousand", len(got))
+	}
+	for i, line := range want[len(want)-len(got):] {
+		if got[i] != line {
+			t.Fatalf("line %d = %.50q, want %.50q", i, got[i], line)
+		}
+	}
+}
+
+// What was backfilled, and what came since, is there once after a restart,
+// also of logs in which nothing has happened meanwhile.
+func TestBackfillThenRestart(t *testing.T) {
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool"), Segment: 4 << 10})
+	w.write("a.log", numbered(0, 100))
+	w.write("quiet.log", "quiet\n")
+	w.write("empty.log", "")
+	w.start()
+	w.write("a.log", numbered(100, 50))
+	w.until("all is encoded", func() bool { return w.atEnd("line 149 ") })
+	w.kill()
+	w.write("a.log", numbered(150, 1500))
+	w.write("quiet.log", numbered(0, 1500))
+	w.write("empty.log", numbered(0, 1500))
+	w.start()
+	w.until("all is encoded", func() bool { return w.stream.Stats().Spool.Bytes > 4650*150 })
+	c := w.connect("tail=100000", "")
+	w.write("a.log", "the end\n")
+	next := map[string]int{w.path("quiet.log"): -1}
+	for {
+		e := c.entries(1)[0]
+		if e.Message == "the end" {
+			break
+		}
+		n := -1
+		if e.Message != "quiet" {
+			n = lineNumber(t, e.Message)
+		}
+		if n != next[e.Source] {
+			t.Fatalf("line %d of %s, want %d", n, e.Source, next[e.Source])
+		}
+		next[e.Source]++
+	}
+	if next[w.path("a.log")] != 1650 || next[w.path("quiet.log")] != 1500 || next[w.path("empty.log")] != 1500 {
+		t.Errorf("lines by log: %v", next)
+	}
 }
 
 func TestRotateIsTold(t *testing.T) {
