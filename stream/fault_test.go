@@ -159,6 +159,19 @@ func TestF01bLateWriterAcrossRestarts(t *testing.T) {
 	}
 }
 
+// A log in which nothing has happened while we ran goes on where it was, too.
+func TestQuietLogKilled(t *testing.T) {
+	end := logfile.FromEnd
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool"), From: &end})
+	w.write("a.log", "before\n")
+	w.start().kill()
+	w.write("a.log", "while down\n")
+	w.start()
+	w.write("a.log", "after\n")
+	w.until("it is encoded", func() bool { return w.atEnd("after") })
+	w.connect("tail=10", "").wantMessages("while down", "after")
+}
+
 // F13: a line without an end costs no memory, and the rest of the stream goes on.
 func TestF13LongLine(t *testing.T) {
 	size := 32 << 20

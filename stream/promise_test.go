@@ -173,14 +173,20 @@ func TestPromiseGapBeyondBudget(t *testing.T) {
 		w.until("it has left", func() bool { return w.sse.Stats().Clients == 0 })
 		total := int64(len(numbered(0, 2010)))
 		for n := 10; n < 2010; n += 100 {
-			if n%600 == 10 { // generations that come and go while the client is away
-				os.Remove(w.path("a.log.1"))
-				if err := os.Rename(w.path("a.log"), w.path("a.log.1")); err != nil {
-					t.Fatal(err)
-				}
+			step := 100
+			if n == 610 || n == 1210 { // generations that come and go while the client is away
+				step = 10
 			}
-			w.write("a.log", numbered(n, 100))
-			w.until("it is encoded", func() bool { return w.atEnd(fmt.Sprintf("line %d ", n+99)) })
+			for i := n; i < n+100; i += step {
+				if step < 100 {
+					os.Remove(w.path("a.log.1"))
+					if err := os.Rename(w.path("a.log"), w.path("a.log.1")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.write("a.log", numbered(i, step))
+				w.until("it is encoded", func() bool { return w.atEnd(fmt.Sprintf("line %d ", i+step-1)) })
+			}
 		}
 		c = w.connect("", last)
 		tile := newTiling(t)
@@ -273,6 +279,49 @@ func TestT12SlowAndDeadClients(t *testing.T) {
 	}
 	if st.Pinned > w.opt.Budget {
 		t.Errorf("deleted segments pin %d bytes, want at most %d", st.Pinned, w.opt.Budget)
+	}
+}
+
+// T12: stuck clients that are all in other segments pin no more than one more
+// budget. Who is let go in the middle of an entry gets the rest of it, and then
+// exactly what it misses.
+func TestT12ExpiredSegments(t *testing.T) {
+	const clients, lines = 20, 1000
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool"), Budget: 1 << 20, Segment: 64 << 10})
+	w.sendBuffer = 4096
+	w.start()
+	w.write("a.log", "first\n")
+	w.until("it is encoded", func() bool { return w.atEnd("first") })
+	readers, texts := []*tcpReader{}, []int64{}
+	for i := range clients {
+		readers, texts = append(readers, w.dialSmall()), append(texts, 0)
+		text := numbered(i*lines, lines)
+		w.write("a.log", text)
+		for j := range texts {
+			texts[j] += int64(len(text))
+		}
+		w.until("it is encoded", func() bool { return w.atEnd(fmt.Sprintf("line %d ", (i+1)*lines-1)) })
+	}
+	w.until("those who were told to have let go", func() bool { return w.stream.Stats().Spool.Pinned <= w.opt.Budget })
+	if st := w.stream.Stats().Spool; st.Expired == 0 {
+		t.Errorf("no segment expired: %+v", st)
+	}
+	w.write("a.log", "the end\n")
+	inside := 0
+	for i, r := range readers {
+		tile := newTiling(t)
+		for last := ""; !strings.Contains(last, `"message":"the end"`); {
+			before := tile.got
+			last = r.line()
+			tile.add("", last)
+			if tile.got == before && before%lines != 0 {
+				inside++
+			}
+		}
+		tile.want(texts[i] + int64(len("the end\n")))
+	}
+	if inside == 0 {
+		t.Error("no client was let go within what was appended at once: the test shows nothing")
 	}
 }
 
