@@ -38,6 +38,11 @@ bench:
 bench-serve:
 	go run ./bench/serve
 
+# Fairlead's entries beside a reference that encodes once, a C server and rsyslog;
+# writes bench/STREAM.md.
+bench-stream:
+	go run ./bench/stream
+
 # Builds for every system it must build for.
 cross:
 	.ci/run cross
@@ -56,6 +61,6 @@ night:
 	$(NIGHT) go test -count=1 -timeout 4h ./...
 	$(MAKE) fuzz FUZZTIME=1h FUZZREST=10m
 	RACEALL=1 RACEARGS='-count=5 -timeout=2h' .ci/run race
-	$(MAKE) bench bench-serve
+	$(MAKE) bench bench-serve bench-stream
 
-.PHONY: all build run test race fuzz lint bench bench-serve cross dist night
+.PHONY: all build run test race fuzz lint bench bench-serve bench-stream cross dist night

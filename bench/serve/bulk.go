@@ -14,47 +14,50 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"fairlead/bench/measure"
 )
 
 const (
-	megabytes figure = "MB/s"
-	slowest   figure = "slowest / median client"
-	cpuPerGB  figure = "server CPU s/GB"
-	cpuOfAll  figure = "with clients' CPU s/GB"
+	slowest  measure.Figure = "slowest / median client"
+	cpuPerGB measure.Figure = "server CPU s/GB"
+	cpuOfAll measure.Figure = "with clients' CPU s/GB"
 )
 
 // measureBulk lets more and more clients read a file that the page cache holds.
-func measureBulk(ctx context.Context, b bench) ([]table, error) {
+func measureBulk(ctx context.Context, b bench) ([]measure.Table, error) {
 	path := filepath.Join(b.dir, "bulk.log")
 	if err := writeBulkFile(path, b.fileSize); err != nil {
 		return nil, err
 	}
 	defer os.Remove(path)
-	t := table{
-		title: "Bulk: a file in the page cache, read by many clients",
-		note: fmt.Sprintf("File %[1]s, %[2]s read in each trial by all clients together: each reads the last "+
+	t := measure.Table{
+		Title: "Bulk: a file in the page cache, read by many clients",
+		Note: fmt.Sprintf("File %[1]s, %[2]s read in each trial by all clients together: each reads the last "+
 			"min(file, %[2]s / clients) bytes, again until the sum is reached. They read %[3]d KiB at once, in a "+
 			"process with a loop on each core. On loopback the two ends do part of each other's work, so the CPU "+
-			"of both is shown too.", size(b.fileSize), size(b.bulkBudget), readBuffer>>10),
-		columns: []column{{megabytes, 0}, {slowest, 2}, {cpuPerGB, 3}, {cpuOfAll, 3}},
+			"of both is shown too.", measure.Size(b.fileSize), measure.Size(b.bulkBudget), measure.ReadBuffer>>10),
+		Columns: []measure.Column{measure.Megabytes.To(0), slowest.To(2), cpuPerGB.To(3), cpuOfAll.To(3)},
 	}
 	for _, n := range b.bulkClients {
-		r, err := inTurns(ctx, clients(n), b.pick(fairlead, bulkC, latencyC, tailsrv), b.turns, func(p peer) (sample, error) {
+		peers := measure.Pick(b.peers, measure.Fairlead, bulkC, latencyC, tailsrv)
+		r, err := measure.InTurns(ctx, measure.Clients(n), peers, b.turns, func(p measure.Peer) (measure.Sample, error) {
 			return bulkTrial(ctx, b, p, path, n)
 		})
 		if err != nil {
 			return nil, err
 		}
-		t.results = append(t.results, r)
-		t.claims = append(t.claims,
-			r.ratio(megabytes, bulkC, atLeast(0.95)), r.ratio(cpuPerGB, bulkC, atMost(1.15)), r.ratio(cpuOfAll, bulkC, noTarget),
-			r.ratio(megabytes, latencyC, noTarget), r.ratio(cpuOfAll, latencyC, noTarget),
-			r.ratio(megabytes, tailsrv, atLeast(0.95)), r.ratio(cpuOfAll, tailsrv, noTarget))
+		t.Results = append(t.Results, r)
+		t.Claims = append(t.Claims,
+			r.Ratio(measure.Megabytes, bulkC, measure.AtLeast(0.95)), r.Ratio(cpuPerGB, bulkC, measure.AtMost(1.15)),
+			r.Ratio(cpuOfAll, bulkC, measure.NoTarget),
+			r.Ratio(measure.Megabytes, latencyC, measure.NoTarget), r.Ratio(cpuOfAll, latencyC, measure.NoTarget),
+			r.Ratio(measure.Megabytes, tailsrv, measure.AtLeast(0.95)), r.Ratio(cpuOfAll, tailsrv, measure.NoTarget))
 		if n == 1000 {
-			t.claims = append(t.claims, r.value(slowest, atLeast(0.5)))
+			t.Claims = append(t.Claims, r.Value(slowest, measure.AtLeast(0.5)))
 		}
 	}
-	return []table{t}, nil
+	return []measure.Table{t}, nil
 }
 
 // writeBulkFile writes lines, and leaves them in the page cache. What they say does not matter.
@@ -66,7 +69,7 @@ func writeBulkFile(path string, size int64) error {
 	defer f.Close()
 	var block []byte
 	for seq := range int64(1 << 14) {
-		block = appendLine(block, seq, 0)
+		block = measure.AppendLine(block, seq, 0)
 	}
 	for off := int64(0); off < size; off += int64(len(block)) {
 		if _, err := f.Write(block[:min(int64(len(block)), size-off)]); err != nil {
@@ -89,46 +92,42 @@ type bulkJob struct {
 // bulkTook is when the clients were done, counted from the first header, and what they used.
 type bulkTook struct{ Median, Last, CPU time.Duration }
 
-func bulkTrial(ctx context.Context, b bench, p peer, path string, n int) (sample, error) {
-	s, err := startServer(ctx, p, b.dir, path)
+func bulkTrial(ctx context.Context, b bench, p measure.Peer, path string, n int) (measure.Sample, error) {
+	s, err := measure.Start(ctx, p, b.dir, path)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	before, err := s.cpu()
+	defer s.Stop()
+	before, err := s.CPU()
 	if err != nil {
 		return nil, err
 	}
 	share := min(b.fileSize, b.bulkBudget/int64(n))
 	passes := max(int(b.bulkBudget/(share*int64(n))), 1)
-	h, err := startHelper(ctx, "bulk-clients", bulkJob{s.port, n, passes, share})
+	h, err := measure.StartHelper(ctx, "bulk-clients", bulkJob{s.Port, n, passes, share})
 	if err != nil {
 		return nil, err
 	}
-	defer h.stop()
+	defer h.Stop()
 	var took bulkTook
-	if err := h.result(&took); err != nil {
-		return nil, s.blame(err)
+	if err := h.Result(&took); err != nil {
+		return nil, s.Blame(err)
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	if err != nil {
 		return nil, err
 	}
 	sum := float64(share) * float64(passes) * float64(n)
-	return sample{
-		megabytes: sum / 1e6 / took.Last.Seconds(),
-		slowest:   took.Median.Seconds() / took.Last.Seconds(),
-		cpuPerGB:  (after - before).Seconds() / (sum / 1e9),
-		cpuOfAll:  (after - before + took.CPU).Seconds() / (sum / 1e9),
+	return measure.Sample{
+		measure.Megabytes: sum / 1e6 / took.Last.Seconds(),
+		slowest:           took.Median.Seconds() / took.Last.Seconds(),
+		cpuPerGB:          (after - before).Seconds() / (sum / 1e9),
+		cpuOfAll:          (after - before + took.CPU).Seconds() / (sum / 1e9),
 	}, nil
 }
 
 // bulkTimeout ends a trial that does not move; the slowest takes a few seconds.
 const bulkTimeout = 60 * time.Second
-
-// readBuffer is what a client reads at once. Discarding instead (MSG_TRUNC) would cost the clients
-// less, but then they are never behind, and the servers are measured where none of them ever is.
-const readBuffer = 256 << 10
 
 // bulkClients is the role of the reading side: a loop on each core, which share the clients.
 func bulkClients(in *json.Decoder, out *json.Encoder) error {
@@ -161,7 +160,7 @@ func bulkClients(in *json.Decoder, out *json.Encoder) error {
 		done = append(done, loop.done...)
 	}
 	slices.Sort(done)
-	used, err := ownCPU()
+	used, err := measure.OwnCPU()
 	if err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func bulkClients(in *json.Decoder, out *json.Encoder) error {
 // bulkLoop reads for some of the clients.
 type bulkLoop struct {
 	job     bulkJob
-	poller  *poller
+	poller  *measure.Poller
 	readers []bulkReader
 	done    []time.Duration // when each was, since the beginning
 }
@@ -185,13 +184,13 @@ type bulkReader struct {
 
 // newBulkLoop connects its clients, which ask for nothing yet.
 func newBulkLoop(job bulkJob, clients int) (*bulkLoop, error) {
-	p, err := newPoller(bulkTimeout)
+	p, err := measure.NewPoller(bulkTimeout)
 	if err != nil {
 		return nil, err
 	}
 	l := &bulkLoop{job: job, poller: p, readers: make([]bulkReader, clients)}
 	for i := range l.readers {
-		fd, err := dial(job.Port)
+		fd, err := measure.Dial(job.Port)
 		if err != nil {
 			return nil, err
 		}
@@ -207,9 +206,9 @@ func (l *bulkLoop) run(began time.Time) error {
 			return err
 		}
 	}
-	buf := make([]byte, readBuffer)
+	buf := make([]byte, measure.ReadBuffer)
 	for len(l.done) < len(l.readers) {
-		events, err := l.poller.wait()
+		events, err := l.poller.Wait()
 		if err != nil {
 			return fmt.Errorf("%w: %d of %d clients are done", err, len(l.done), len(l.readers))
 		}
@@ -230,16 +229,16 @@ func (l *bulkLoop) run(began time.Time) error {
 func (l *bulkLoop) begin(i int) error {
 	r := &l.readers[i]
 	r.left, r.passes = l.job.Share, r.passes-1
-	if err := ask(r.fd, fmt.Sprintf("-%d\n", r.left)); err != nil {
+	if err := measure.Ask(r.fd, fmt.Sprintf("-%d\n", r.left)); err != nil {
 		return err
 	}
-	return l.poller.add(r.fd, i)
+	return l.poller.Add(r.fd, i)
 }
 
 // read takes what has come; ended is true after the last byte of the last pass.
 func (l *bulkLoop) read(i int, buf []byte) (ended bool, err error) {
 	r := &l.readers[i]
-	n, err := received(unix.Read(r.fd, buf))
+	n, err := measure.Received(unix.Read(r.fd, buf))
 	if err != nil {
 		return false, err
 	}
@@ -253,17 +252,8 @@ func (l *bulkLoop) read(i int, buf []byte) (ended bool, err error) {
 	if r.passes == 0 {
 		return true, nil
 	}
-	if r.fd, err = dial(l.job.Port); err != nil {
+	if r.fd, err = measure.Dial(l.job.Port); err != nil {
 		return false, err
 	}
 	return false, l.begin(i)
-}
-
-// ownCPU is the processor time this process has used.
-func ownCPU() (time.Duration, error) {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0, fmt.Errorf("read own CPU time: %w", err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }

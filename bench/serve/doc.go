@@ -8,5 +8,5 @@
 // of the tests, though every line of a latency run is checked for its number.
 //
 // The clients, the appender and each server are processes of their own. The first two are this
-// program again, started as `serve as ROLE` with a job in JSON on stdin (helper.go).
+// program again, started as `serve as ROLE` with a job in JSON on stdin (bench/measure).
 package main

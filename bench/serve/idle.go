@@ -14,19 +14,21 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"fairlead/bench/measure"
 )
 
 const (
-	perClient  figure = "KiB/client"
-	idleCPU    figure = "CPU % of a core"
-	admitted   figure = "clients"
-	firstScan  figure = "first scan s"
-	perFile    figure = "KiB/file"
-	openFiles  figure = "descriptors"
-	idleMemory figure = "RSS MiB"
+	perClient  measure.Figure = "KiB/client"
+	idleCPU    measure.Figure = "CPU % of a core"
+	admitted   measure.Figure = "clients"
+	firstScan  measure.Figure = "first scan s"
+	perFile    measure.Figure = "KiB/file"
+	openFiles  measure.Figure = "descriptors"
+	idleMemory measure.Figure = "RSS MiB"
 )
 
-func measureIdle(ctx context.Context, b bench) ([]table, error) {
+func measureIdle(ctx context.Context, b bench) ([]measure.Table, error) {
 	ofClients, err := measureIdleClients(ctx, b)
 	if err != nil {
 		return nil, err
@@ -35,71 +37,72 @@ func measureIdle(ctx context.Context, b bench) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []table{ofClients, ofFiles}, nil
+	return []measure.Table{ofClients, ofFiles}, nil
 }
 
 // measureIdleClients lets many clients wait at the end of a file that does not grow.
-func measureIdleClients(ctx context.Context, b bench) (table, error) {
-	t := table{
-		title: "Idle clients: a quiet file",
-		note: fmt.Sprintf("Each has read the file and waits. Memory is what the server holds more than before the first "+
+func measureIdleClients(ctx context.Context, b bench) (measure.Table, error) {
+	t := measure.Table{
+		Title: "Idle clients: a quiet file",
+		Note: fmt.Sprintf("Each has read the file and waits. Memory is what the server holds more than before the first "+
 			"one (RSS, without the kernel's sockets), CPU that of %v; no CPU is taken to be at most 0.1 %%. A server with several descriptors "+
-			"for a client gets fewer clients where the limit (%d here) is too low.", b.idleTime, descriptorLimit()),
-		columns: []column{{admitted, 0}, {perClient, 2}, {idleMemory, 1}, {idleCPU, 3}},
+			"for a client gets fewer clients where the limit (%d here) is too low.", b.idleTime, measure.DescriptorLimit()),
+		Columns: []measure.Column{admitted.To(0), perClient.To(2), idleMemory.To(1), idleCPU.To(3)},
 	}
-	r, err := inTurns(ctx, clients(b.idleClients), b.pick(fairlead, latencyC, tailsrv), b.turns, func(p peer) (sample, error) {
+	peers := measure.Pick(b.peers, measure.Fairlead, latencyC, tailsrv)
+	r, err := measure.InTurns(ctx, measure.Clients(b.idleClients), peers, b.turns, func(p measure.Peer) (measure.Sample, error) {
 		return idleClientsTrial(ctx, b, p)
 	})
-	t.results = []result{r}
-	t.claims = []claim{r.value(admitted, atLeast(float64(b.idleClients))), r.value(perClient, atMost(16)),
-		r.value(idleCPU, atMost(0.1)), r.ratio(perClient, tailsrv, noTarget)}
+	t.Results = []measure.Result{r}
+	t.Claims = []measure.Claim{r.Value(admitted, measure.AtLeast(float64(b.idleClients))), r.Value(perClient, measure.AtMost(16)),
+		r.Value(idleCPU, measure.AtMost(0.1)), r.Ratio(perClient, tailsrv, measure.NoTarget)}
 	return t, err
 }
 
-func idleClientsTrial(ctx context.Context, b bench, p peer) (sample, error) {
+func idleClientsTrial(ctx context.Context, b bench, p measure.Peer) (measure.Sample, error) {
 	path := filepath.Join(b.dir, "idle.log")
 	if err := writeIdleFile(path); err != nil {
 		return nil, err
 	}
 	defer os.Remove(path)
-	s, err := startServer(ctx, p, b.dir, path)
+	s, err := measure.Start(ctx, p, b.dir, path)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	empty, err := s.rss()
+	defer s.Stop()
+	empty, err := s.RSS()
 	if err != nil {
 		return nil, err
 	}
 	const reserve = 100 // for what the server has open besides
-	n := min(b.idleClients, (descriptorLimit()-reserve)/p.descriptors)
+	n := min(b.idleClients, (measure.DescriptorLimit()-reserve)/p.Descriptors)
 	for _, half := range []int{n / 2, n - n/2} { // two processes, so that their own limit holds
-		h, err := startHelper(ctx, "idle-clients", idleJob{s.port, half})
+		h, err := measure.StartHelper(ctx, "idle-clients", idleJob{s.Port, half})
 		if err != nil {
 			return nil, err
 		}
-		defer h.stop()
-		if err := h.waitReady(); err != nil {
-			return nil, s.blame(err)
+		defer h.Stop()
+		if err := h.WaitReady(); err != nil {
+			return nil, s.Blame(err)
 		}
 	}
-	used, err := s.quietCPU(ctx, b.idleTime)
+	used, err := quietCPU(ctx, s, b.idleTime)
 	if err != nil {
 		return nil, err
 	}
-	full, err := s.rss()
+	full, err := s.RSS()
 	if err != nil {
 		return nil, err
 	}
-	return sample{
+	return measure.Sample{
 		admitted: float64(n), perClient: float64(full-empty) / float64(n) / 1024,
 		idleMemory: float64(full) / (1 << 20), idleCPU: 100 * used,
 	}, nil
 }
 
 // quietCPU is the part of one core that the server uses while nothing happens.
-func (s *server) quietCPU(ctx context.Context, d time.Duration) (float64, error) {
-	before, err := s.cpu()
+func quietCPU(ctx context.Context, s *measure.Server, d time.Duration) (float64, error) {
+	before, err := s.CPU()
 	if err != nil {
 		return 0, err
 	}
@@ -109,13 +112,13 @@ func (s *server) quietCPU(ctx context.Context, d time.Duration) (float64, error)
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	return (after - before).Seconds() / time.Since(began).Seconds(), err
 }
 
 // writeIdleFile writes one line and dates it back an hour: a file changed a moment ago is not quiet.
 func writeIdleFile(path string) error {
-	if err := os.WriteFile(path, appendLine(nil, 0, 0), 0o644); err != nil {
+	if err := os.WriteFile(path, measure.AppendLine(nil, 0, 0), 0o644); err != nil {
 		return fmt.Errorf("make file to serve: %w", err)
 	}
 	return dateBack(path)
@@ -140,14 +143,14 @@ func idleClients(in *json.Decoder, out *json.Encoder) error {
 	if err := in.Decode(&job); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	p, err := newPoller(idleTimeout)
+	p, err := measure.NewPoller(idleTimeout)
 	if err != nil {
 		return err
 	}
 	if _, err := openStreams(p, job.Port, job.Clients); err != nil {
 		return err
 	}
-	if err := out.Encode(ready); err != nil {
+	if err := out.Encode(measure.Ready); err != nil {
 		return err
 	}
 	var end any
@@ -159,13 +162,13 @@ func idleClients(in *json.Decoder, out *json.Encoder) error {
 
 // measureIdleFiles gives the server a directory of many files in which nothing happens. The other
 // peers serve a single file, so there is nobody to compare with.
-func measureIdleFiles(ctx context.Context, b bench) (table, error) {
-	name := thousands(b.idleFiles) + " files"
-	t := table{
-		title: "Idle files: a directory in which nothing happens",
-		note: fmt.Sprintf("First scan: from the start of the process until the last file of the directory is served by its "+
+func measureIdleFiles(ctx context.Context, b bench) (measure.Table, error) {
+	name := measure.Thousands(b.idleFiles) + " files"
+	t := measure.Table{
+		Title: "Idle files: a directory in which nothing happens",
+		Note: fmt.Sprintf("First scan: from the start of the process until the last file of the directory is served by its "+
 			"name. Memory is what the server holds more than with one file, after %v; CPU that of this time.", b.filesTime),
-		columns: []column{{firstScan, 2}, {perFile, 2}, {idleMemory, 1}, {openFiles, 0}, {idleCPU, 3}},
+		Columns: []measure.Column{firstScan.To(2), perFile.To(2), idleMemory.To(1), openFiles.To(0), idleCPU.To(3)},
 	}
 	many, one := filepath.Join(b.dir, "many"), filepath.Join(b.dir, "one")
 	for dir, n := range map[string]int{many: b.idleFiles, one: 1} {
@@ -174,12 +177,13 @@ func measureIdleFiles(ctx context.Context, b bench) (table, error) {
 		}
 		defer os.RemoveAll(dir)
 	}
-	r, err := inTurns(ctx, name, b.pick(fairlead), b.turns, func(p peer) (sample, error) {
+	peers := measure.Pick(b.peers, measure.Fairlead)
+	r, err := measure.InTurns(ctx, name, peers, b.turns, func(p measure.Peer) (measure.Sample, error) {
 		return idleFilesTrial(ctx, b, p, many, one)
 	})
-	t.results = []result{r}
-	t.claims = []claim{r.value(firstScan, atMost(2)), r.value(perFile, atMost(1)),
-		r.value(openFiles, atMost(199)), r.value(idleCPU, atMost(1))}
+	t.Results = []measure.Result{r}
+	t.Claims = []measure.Claim{r.Value(firstScan, measure.AtMost(2)), r.Value(perFile, measure.AtMost(1)),
+		r.Value(openFiles, measure.AtMost(199)), r.Value(idleCPU, measure.AtMost(1))}
 	return t, err
 }
 
@@ -197,59 +201,59 @@ func fillDirectory(dir string, n int) error {
 
 func fileName(i int) string { return "app" + strconv.Itoa(i) + ".log" }
 
-func idleFilesTrial(ctx context.Context, b bench, p peer, many, one string) (sample, error) {
-	small, err := startServer(ctx, p, b.dir, one)
+func idleFilesTrial(ctx context.Context, b bench, p measure.Peer, many, one string) (measure.Sample, error) {
+	small, err := measure.Start(ctx, p, b.dir, one)
 	if err != nil {
 		return nil, err
 	}
-	defer small.stop()
-	if _, err := small.waitServed(fileName(0)); err != nil {
+	defer small.Stop()
+	if _, err := waitServed(small, fileName(0)); err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, p, b.dir, many)
+	s, err := measure.Start(ctx, p, b.dir, many)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	scan, err := s.waitServed(fileName(b.idleFiles - 1))
+	defer s.Stop()
+	scan, err := waitServed(s, fileName(b.idleFiles-1))
 	if err != nil {
 		return nil, err
 	}
-	used, err := s.quietCPU(ctx, b.filesTime)
+	used, err := quietCPU(ctx, s, b.filesTime)
 	if err != nil {
 		return nil, err
 	}
-	fds, err := s.descriptors()
+	fds, err := s.Descriptors()
 	if err != nil {
 		return nil, err
 	}
-	with, errWith := s.rss()
-	without, errWithout := small.rss()
-	return sample{
+	with, errWith := s.RSS()
+	without, errWithout := small.RSS()
+	return measure.Sample{
 		firstScan: scan.Seconds(), openFiles: float64(fds), idleCPU: 100 * used,
 		perFile: float64(with-without) / float64(b.idleFiles) / 1024, idleMemory: float64(with) / (1 << 20),
 	}, errors.Join(errWith, errWithout)
 }
 
 // waitServed asks for a file until its line comes, and returns the time since the server's start.
-func (s *server) waitServed(name string) (time.Duration, error) {
+func waitServed(s *measure.Server, name string) (time.Duration, error) {
 	var last error
-	for time.Since(s.began) < startTimeout {
-		if last = s.fetchLine(name); last == nil {
-			return time.Since(s.began), nil
+	for time.Since(s.Began) < measure.StartTimeout {
+		if last = fetchLine(s, name); last == nil {
+			return time.Since(s.Began), nil
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	return 0, s.blame(fmt.Errorf("%s is not served after %v: %w", name, startTimeout, last))
+	return 0, s.Blame(fmt.Errorf("%s is not served after %v: %w", name, measure.StartTimeout, last))
 }
 
-func (s *server) fetchLine(name string) error {
-	conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
+func fetchLine(s *measure.Server, name string) error {
+	conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(measure.StartTimeout)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(conn, "%s 0\n", name); err != nil {

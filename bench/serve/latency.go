@@ -11,107 +11,105 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-const (
-	p50       figure = "p50 ms"
-	p99       figure = "p99 ms"
-	maxMS     figure = "max ms"
-	lost      figure = "lost"
-	doubled   figure = "doubled"
-	reordered figure = "reordered"
-	torn      figure = "torn"
-	paced     figure = "lines/s written"
-	cpuUse    figure = "server CPU %"
+	"fairlead/bench/measure"
 )
 
 // measureLatency appends lines at a steady pace and sees when each arrives at each client.
-func measureLatency(ctx context.Context, b bench) ([]table, error) {
-	t := table{
-		title: "Latency: from append to delivery",
-		note: fmt.Sprintf("Lines of %d bytes, one write each; the time is taken before the write and after the read. "+
+func measureLatency(ctx context.Context, b bench) ([]measure.Table, error) {
+	t := measure.Table{
+		Title: "Latency: from append to delivery",
+		Note: fmt.Sprintf("Lines of %d bytes, one write each; the time is taken before the write and after the read. "+
 			"All lines of all clients count, but for the first tenth. Lines that were lost, doubled, "+
-			"reordered or torn are counted over all clients.", lineLen),
-		columns: []column{{p50, 3}, {p99, 3}, {maxMS, 1}, {lost, 0}, {doubled, 0}, {reordered, 0}, {torn, 0}, {paced, 0}, {cpuUse, 0}},
+			"reordered or torn are counted over all clients.", measure.LineLen),
+		Columns: []measure.Column{measure.P50.To(3), measure.P99.To(3), measure.MaxMS.To(1),
+			measure.Lost.To(0), measure.Doubled.To(0), measure.Reordered.To(0), measure.Torn.To(0),
+			measure.Paced.To(0), measure.CPUUse.To(0)},
 	}
 	for _, rate := range b.rates {
 		for _, n := range b.latencyClients {
-			name := fmt.Sprintf("%s, %s lines/s", clients(n), thousands(rate.linesPerSec))
-			r, err := inTurns(ctx, name, b.pick(fairlead, latencyC, tailsrv), b.turns, func(p peer) (sample, error) {
+			name := fmt.Sprintf("%s, %s lines/s", measure.Clients(n), measure.Thousands(rate.linesPerSec))
+			peers := measure.Pick(b.peers, measure.Fairlead, latencyC, tailsrv)
+			r, err := measure.InTurns(ctx, name, peers, b.turns, func(p measure.Peer) (measure.Sample, error) {
 				return latencyTrial(ctx, b, p, n, rate)
 			})
 			if err != nil {
 				return nil, err
 			}
-			t.results = append(t.results, r)
-			t.claims = append(t.claims, latencyClaims(r, rate)...)
+			t.Results = append(t.Results, r)
+			t.Claims = append(t.Claims, latencyClaims(r, rate)...)
 		}
 	}
-	return []table{t}, nil
+	return []measure.Table{t}, nil
 }
 
-func latencyClaims(r result, rate rate) []claim {
-	all := []claim{r.total(atMost(0), lost, doubled, reordered, torn)}
+func latencyClaims(r measure.Result, rate rate) []measure.Claim {
+	all := []measure.Claim{r.Total(measure.AtMost(0), measure.Lost, measure.Doubled, measure.Reordered, measure.Torn)}
 	if rate.linesPerSec < 10_000 {
-		return append(all, r.ratio(p50, latencyC, noTarget), r.ratio(p99, latencyC, noTarget), r.ratio(p50, tailsrv, noTarget))
+		return append(all, r.Ratio(measure.P50, latencyC, measure.NoTarget), r.Ratio(measure.P99, latencyC, measure.NoTarget),
+			r.Ratio(measure.P50, tailsrv, measure.NoTarget))
 	}
-	return append(all, r.ratio(p50, latencyC, atMost(1.5).orMore(0.05, "ms")),
-		r.ratio(p99, latencyC, atMost(2)), r.ratio(p50, tailsrv, noTarget), r.ratio(p99, tailsrv, noTarget))
+	return append(all, r.Ratio(measure.P50, latencyC, measure.AtMost(1.5).OrMore(0.05, "ms")),
+		r.Ratio(measure.P99, latencyC, measure.AtMost(2)),
+		r.Ratio(measure.P50, tailsrv, measure.NoTarget), r.Ratio(measure.P99, tailsrv, measure.NoTarget))
 }
 
-func latencyTrial(ctx context.Context, b bench, p peer, n int, rate rate) (sample, error) {
+func latencyTrial(ctx context.Context, b bench, p measure.Peer, n int, rate rate) (measure.Sample, error) {
 	path := filepath.Join(b.dir, "latency.log")
 	// The first line is there before the clients: whoever has it is being served.
-	if err := os.WriteFile(path, appendLine(nil, 0, 0), 0o644); err != nil {
+	if err := os.WriteFile(path, measure.AppendLine(nil, 0, 0), 0o644); err != nil {
 		return nil, fmt.Errorf("make file to serve: %w", err)
 	}
 	defer os.Remove(path)
-	s, err := startServer(ctx, p, b.dir, path)
+	s, err := measure.Start(ctx, p, b.dir, path)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	base := newMonotonic(0).now()
+	defer s.Stop()
+	base := measure.NewMonotonic(0).Now()
 	lines := 1 + int64(rate.time.Seconds()*float64(rate.linesPerSec))
-	readers, err := startHelper(ctx, "latency-clients",
-		latencyJob{Port: s.port, Clients: n, Lines: lines, Untimed: lines / 10, Base: base, Limit: rate.time + latencySlack})
+	readers, err := measure.StartHelper(ctx, "latency-clients",
+		latencyJob{Port: s.Port, Clients: n, Lines: lines, Untimed: lines / 10, Base: base, Limit: rate.time + latencySlack})
 	if err != nil {
 		return nil, err
 	}
-	defer readers.stop()
-	if err := readers.waitReady(); err != nil {
-		return nil, s.blame(err)
+	defer readers.Stop()
+	if err := readers.WaitReady(); err != nil {
+		return nil, s.Blame(err)
 	}
-	before, err := s.cpu()
+	before, err := s.CPU()
 	if err != nil {
 		return nil, err
 	}
-	writer, err := startHelper(ctx, "appender", appendJob{path, lines, rate.linesPerSec, base})
+	writer, err := measure.StartHelper(ctx, "appender", measure.AppendJob{Path: path, Lines: lines, PerSec: rate.linesPerSec, Base: base})
 	if err != nil {
 		return nil, err
 	}
-	defer writer.stop()
-	var wrote time.Duration
-	if err := writer.result(&wrote); err != nil {
+	defer writer.Stop()
+	var wrote measure.Appended
+	if err := writer.Result(&wrote); err != nil {
 		return nil, err
 	}
 	var got latencyResult
-	if err := readers.result(&got); err != nil {
-		return nil, s.blame(err)
+	if err := readers.Result(&got); err != nil {
+		return nil, s.Blame(err)
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	if err != nil {
 		return nil, err
 	}
-	return sample{
-		p50: milliseconds(got.P50), p99: milliseconds(got.P99), maxMS: milliseconds(got.Max),
-		lost: float64(got.Lost), doubled: float64(got.Doubled), reordered: float64(got.Reordered), torn: float64(got.Torn),
-		paced:  float64(lines-1) / wrote.Seconds(),
-		cpuUse: 100 * (after - before).Seconds() / wrote.Seconds(),
+	return measure.Sample{
+		measure.P50:       measure.Milliseconds(got.P50),
+		measure.P99:       measure.Milliseconds(got.P99),
+		measure.MaxMS:     measure.Milliseconds(got.Max),
+		measure.Lost:      float64(got.Lost),
+		measure.Doubled:   float64(got.Doubled),
+		measure.Reordered: float64(got.Reordered),
+		measure.Torn:      float64(got.Torn),
+		measure.Paced:     float64(lines-1) / wrote.Took.Seconds(),
+		measure.CPUUse:    100 * (after - before).Seconds() / wrote.Took.Seconds(),
 	}, nil
 }
-
-func milliseconds(ns int64) float64 { return float64(ns) / 1e6 }
 
 // latencySlack is how long the last line may be under way before it counts as lost. The clients
 // connect within it too.
@@ -135,7 +133,7 @@ func latencyClients(in *json.Decoder, out *json.Encoder) error {
 	if err := in.Decode(&job); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	p, err := newPoller(job.Limit)
+	p, err := measure.NewPoller(job.Limit)
 	if err != nil {
 		return err
 	}
@@ -143,57 +141,57 @@ func latencyClients(in *json.Decoder, out *json.Encoder) error {
 	if err != nil {
 		return err
 	}
-	r := latencyReader{job: job, clock: newMonotonic(job.Base), lines: make([]lineCounter, job.Clients)}
+	r := latencyReader{job: job, clock: measure.NewMonotonic(job.Base), lines: make([]measure.LineCounter, job.Clients)}
 	for i := range r.lines {
-		r.lines[i].next = 1 // openStreams has read line 0
+		r.lines[i].Next = 1 // openStreams has read line 0
 	}
-	if err := out.Encode(ready); err != nil {
+	if err := out.Encode(measure.Ready); err != nil {
 		return err
 	}
-	if err := r.read(p, fds); err != nil && err != errStalled { // what a stalled server kept is lost
+	if err := r.read(p, fds); err != nil && err != measure.ErrStalled { // what a stalled server kept is lost
 		return err
 	}
-	got := latencyResult{P50: r.times.quantile(0.5), P99: r.times.quantile(0.99), Max: r.times.max}
+	got := latencyResult{P50: r.times.Quantile(0.5), P99: r.times.Quantile(0.99), Max: r.times.Max}
 	for _, c := range r.lines {
-		got.Lost += c.lost(job.Lines)
-		got.Doubled += c.doubled
-		got.Reordered += c.reordered
-		got.Torn += c.torn
+		got.Lost += c.Lost(job.Lines)
+		got.Doubled += c.Doubled
+		got.Reordered += c.Reordered
+		got.Torn += c.Torn
 	}
 	return out.Encode(got)
 }
 
 type latencyReader struct {
 	job   latencyJob
-	clock monotonic
-	lines []lineCounter // by client
-	times histogram
+	clock measure.Monotonic
+	lines []measure.LineCounter // by client
+	times measure.Histogram
 }
 
 // read goes on until every client has the last line.
-func (r *latencyReader) read(p *poller, fds []int) error {
-	buf := make([]byte, readBuffer)
+func (r *latencyReader) read(p *measure.Poller, fds []int) error {
+	buf := make([]byte, measure.ReadBuffer)
 	var now int64
 	timed := func(seq, stamp int64) {
 		if seq >= r.job.Untimed {
-			r.times.add(now - stamp)
+			r.times.Add(now - stamp)
 		}
 	}
 	for behind := len(fds); behind > 0; {
-		events, err := p.wait()
+		events, err := p.Wait()
 		if err != nil {
 			return err
 		}
 		for _, ev := range events {
-			n, err := received(unix.Read(int(ev.Fd), buf))
+			n, err := measure.Received(unix.Read(int(ev.Fd), buf))
 			if err != nil {
 				return err
 			}
-			now = r.clock.now()
+			now = r.clock.Now()
 			c := &r.lines[ev.Pad]
-			had := c.next
-			c.feed(buf[:n], timed)
-			if had < r.job.Lines && c.next >= r.job.Lines {
+			had := c.Next
+			c.Feed(buf[:n], timed)
+			if had < r.job.Lines && c.Next >= r.job.Lines {
 				behind--
 			}
 		}
@@ -206,35 +204,35 @@ func (r *latencyReader) read(p *poller, fds []int) error {
 const streamBatch = 64
 
 // openStreams connects clients from offset 0 and returns once each has read the first line.
-func openStreams(p *poller, port, n int) ([]int, error) {
+func openStreams(p *measure.Poller, port, n int) ([]int, error) {
 	fds := make([]int, 0, n)
-	line := make([]byte, lineLen)
+	line := make([]byte, measure.LineLen)
 	for len(fds) < n {
 		batch := min(streamBatch, n-len(fds))
 		for range batch {
-			fd, err := dial(port)
+			fd, err := measure.Dial(port)
 			if err != nil {
 				return nil, err
 			}
-			if err := ask(fd, "0\n"); err != nil {
+			if err := measure.Ask(fd, "0\n"); err != nil {
 				return nil, err
 			}
-			if err := p.add(fd, len(fds)); err != nil {
+			if err := p.Add(fd, len(fds)); err != nil {
 				return nil, err
 			}
 			fds = append(fds, fd)
 		}
 		for batch > 0 {
-			events, err := p.wait()
+			events, err := p.Wait()
 			if err != nil {
 				return nil, fmt.Errorf("%w: %d of %d clients have no first line", err, batch+n-len(fds), n)
 			}
 			for _, ev := range events {
-				got, err := received(unix.Read(int(ev.Fd), line))
+				got, err := measure.Received(unix.Read(int(ev.Fd), line))
 				if err != nil {
 					return nil, err
 				}
-				if got == lineLen {
+				if got == measure.LineLen {
 					batch--
 				}
 			}

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"math"
@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// spread is what several turns gave: the median is quoted, the rest shows how far to trust it.
-type spread struct{ median, min, max float64 }
+// Spread is what several turns gave: the median is quoted, the rest shows how far to trust it.
+type Spread struct{ Median, Min, Max float64 }
 
-func spreadOf(xs []float64) spread {
+// SpreadOf is the spread of what was measured; NaN of nothing.
+func SpreadOf(xs []float64) Spread {
 	if len(xs) == 0 {
-		return spread{math.NaN(), math.NaN(), math.NaN()}
+		return Spread{math.NaN(), math.NaN(), math.NaN()}
 	}
 	s := slices.Sorted(slices.Values(xs))
 	mid := len(s) / 2
@@ -19,7 +20,7 @@ func spreadOf(xs []float64) spread {
 	if len(s)%2 == 0 {
 		median = (s[mid-1] + s[mid]) / 2
 	}
-	return spread{median, s[0], s[len(s)-1]}
+	return Spread{median, s[0], s[len(s)-1]}
 }
 
 // ratios pairs a and b turn by turn: the two of one turn ran next to each other, so a machine
@@ -37,30 +38,39 @@ func ratios(a, b []float64) []float64 {
 // subBuckets is the number of buckets for each power of two: a value is known to 1 in 128.
 const subBuckets = 128
 
-// histogram counts values of any size in little memory: ten million latencies a second must cost
+// Histogram counts values of any size in little memory: ten million latencies a second must cost
 // next to nothing. Below subBuckets it is exact, above it within 1 %.
-type histogram struct {
+type Histogram struct {
 	counts [(64 - 7 + 1) * subBuckets]int64
-	n, max int64
+	n, Max int64
 }
 
-// add counts v; a negative one (no clock is that bad) counts as 0.
-func (h *histogram) add(v int64) {
+// Add counts v; a negative one (no clock is that bad) counts as 0.
+func (h *Histogram) Add(v int64) {
 	v = max(v, 0)
 	h.counts[bucket(v)]++
 	h.n++
-	h.max = max(h.max, v)
+	h.Max = max(h.Max, v)
 }
 
-// quantile is the least value that at least q of all values do not exceed, never above the
+// Join adds what another counted.
+func (h *Histogram) Join(other *Histogram) {
+	for i, n := range other.counts {
+		h.counts[i] += n
+	}
+	h.n += other.n
+	h.Max = max(h.Max, other.Max)
+}
+
+// Quantile is the least value that at least q of all values do not exceed, never above the
 // largest; 0 of nothing.
-func (h *histogram) quantile(q float64) int64 {
+func (h *Histogram) Quantile(q float64) int64 {
 	rank := int64(math.Ceil(q * float64(h.n)))
 	var seen int64
 	for i, n := range h.counts {
 		seen += n
 		if n > 0 && seen >= rank {
-			return min(bucketTop(i), h.max)
+			return min(bucketTop(i), h.Max)
 		}
 	}
 	return 0

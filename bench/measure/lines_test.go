@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"math/rand/v2"
@@ -12,27 +12,27 @@ type counts struct{ lost, doubled, reordered, torn int64 }
 func stream(seqs ...int64) []byte {
 	var b []byte
 	for _, seq := range seqs {
-		b = appendLine(b, seq, seq*1000)
+		b = AppendLine(b, seq, seq*1000)
 	}
 	return b
 }
 
 func TestLineRoundTrip(t *testing.T) {
 	for _, tt := range []struct{ seq, stamp int64 }{{0, 0}, {7, 1}, {12345678, 1234567890123456}, {99999999, 9999999999999999}} {
-		line := appendLine(nil, tt.seq, tt.stamp)
-		seq, stamp, ok := parseLine(line)
-		if seq != tt.seq || stamp != tt.stamp || !ok || len(line) != lineLen {
+		line := AppendLine(nil, tt.seq, tt.stamp)
+		seq, stamp, ok := ParseLine(line)
+		if seq != tt.seq || stamp != tt.stamp || !ok || len(line) != LineLen {
 			t.Errorf("parseLine(%q) = %v, %v, %v, want %v, %v, true", line, seq, stamp, ok, tt.seq, tt.stamp)
 		}
 	}
 }
 
 func TestParseLineRefuses(t *testing.T) {
-	for _, at := range []int{0, 7, 8, stampAt, stampAt + 8, stampAt + stampLen, lineLen - 1} {
+	for _, at := range []int{0, 7, 8, stampAt, stampAt + 8, stampAt + stampLen, LineLen - 1} {
 		for _, c := range []byte{'/', ':', 'x', 0, 0xff} {
-			line := appendLine(nil, 42, 43)
+			line := AppendLine(nil, 42, 43)
 			line[at] = c
-			if _, _, ok := parseLine(line); ok {
+			if _, _, ok := ParseLine(line); ok {
 				t.Errorf("parseLine(%q) took a line with %q at %d", line, c, at)
 			}
 		}
@@ -41,8 +41,8 @@ func TestParseLineRefuses(t *testing.T) {
 
 func TestLineCounterFindsPlantedFaults(t *testing.T) {
 	whole := stream(0, 1, 2, 3, 4, 5)
-	cut := slices.Delete(slices.Clone(whole), lineLen+10, lineLen+30)      // 20 bytes of line 1 are gone
-	grown := slices.Insert(slices.Clone(whole), 2*lineLen+5, whole[:7]...) // 7 bytes doubled within line 2
+	cut := slices.Delete(slices.Clone(whole), LineLen+10, LineLen+30)      // 20 bytes of line 1 are gone
+	grown := slices.Insert(slices.Clone(whole), 2*LineLen+5, whole[:7]...) // 7 bytes doubled within line 2
 	tests := []struct {
 		name  string
 		bytes []byte
@@ -74,11 +74,11 @@ func TestLineCounterFindsPlantedFaults(t *testing.T) {
 
 // countIn feeds a stream of what should be six lines in pieces.
 func countIn(b []byte, size int) counts {
-	var c lineCounter
+	var c LineCounter
 	for piece := range slices.Chunk(b, size) {
-		c.feed(piece, func(int64, int64) {})
+		c.Feed(piece, func(int64, int64) {})
 	}
-	return counts{c.lost(6), c.doubled, c.reordered, c.torn}
+	return counts{c.Lost(6), c.Doubled, c.Reordered, c.Torn}
 }
 
 // Any cutting of the stream gives the same lines, each with its own stamp.
@@ -89,11 +89,11 @@ func TestLineCounterInRandomPieces(t *testing.T) {
 		want = append(want, seq)
 	}
 	b := stream(want...)
-	var c lineCounter
+	var c LineCounter
 	var got []int64
 	for len(b) > 0 {
 		n := min(1+rng.IntN(300), len(b))
-		c.feed(b[:n], func(seq, stamp int64) {
+		c.Feed(b[:n], func(seq, stamp int64) {
 			if stamp != seq*1000 {
 				t.Errorf("stamp of line %d = %v, want %v", seq, stamp, seq*1000)
 			}
