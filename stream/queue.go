@@ -100,7 +100,21 @@ type next struct {
 
 // A turn is what it takes to read a log: there are few, so that a thousand logs
 // that all have news need no more memory than a few.
-type turn struct{ in, out []byte }
+type turn struct {
+	in, out []byte
+	writes  chan error // the result of what is being appended; nil: nothing is
+	written []byte     // for that
+}
+
+// settle waits for what is being appended.
+func (t *turn) settle() error {
+	if t.writes == nil {
+		return nil
+	}
+	err := <-t.writes
+	t.writes = nil
+	return err
+}
 
 // work runs sources until ctx ends.
 func (s *Stream) work(ctx context.Context) {
@@ -111,8 +125,8 @@ func (s *Stream) work(ctx context.Context) {
 			return
 		}
 		again := r.run(ctx, t)
-		if cap(t.out) > 8*readSize { // entries that were huge
-			t.out = nil
+		if max(cap(t.out), cap(t.written)) > 8*readSize { // entries that were huge
+			t.out, t.written = nil, nil
 		}
 		if ctx.Err() != nil {
 			return

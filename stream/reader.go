@@ -13,15 +13,17 @@ import (
 type reader struct {
 	stream *Stream
 	out    *outlet
-	view   *view // what the client is sent; nil: the spool as it is
+	look   *look // at what the client is sent; nil: the spool as it is
 	seg    *spool.Segment
-	block  *block
 	off    atomic.Int64 // where an entry begins, unless the client has got a part of one
 }
 
 // newReader returns a reader that stands at off. It must be closed.
 func (s *Stream) newReader(out *outlet, v *view, off int64) *reader {
-	r := &reader{stream: s, out: out, view: v}
+	r := &reader{stream: s, out: out}
+	if v != nil {
+		r.look = &look{view: v}
+	}
 	r.off.Store(off)
 	out.add(r)
 	return r
@@ -30,8 +32,8 @@ func (s *Stream) newReader(out *outlet, v *view, off int64) *reader {
 func (r *reader) close() {
 	r.out.remove(r)
 	r.release()
-	if r.view != nil {
-		r.stream.views.leave(r.view)
+	if r.look != nil {
+		r.stream.views.leave(r.look.view)
 	}
 }
 
@@ -39,7 +41,9 @@ func (r *reader) release() {
 	if r.seg != nil {
 		r.seg.Release()
 	}
-	r.seg, r.block = nil, nil
+	if r.seg = nil; r.look != nil {
+		r.look.block = nil // it is of the segment
+	}
 }
 
 // expired says that the reader was told to let go of what it reads.

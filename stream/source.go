@@ -70,9 +70,13 @@ func (r *source) unfinished() bool {
 // run encodes what is there, and says what it takes until there may be more:
 // nothing but its turn, a change of the log behind seq, or a while.
 func (r *source) run(ctx context.Context, t *turn) (again next) {
+	defer t.settle() // its errors are ctx's
 	for n := int64(0); n < quantum && ctx.Err() == nil; {
 		seq := r.log.Stat().Seq
 		_, ok, err := r.f.Ready()
+		if !ok || err != nil {
+			t.settle()
+		}
 		switch overdue := r.overdue.Swap(false); {
 		case ok || err != nil:
 		case !r.unfinished():
@@ -139,8 +143,18 @@ func (r *source) encode(ctx context.Context, t *turn, span logfile.Span) error {
 	if len(t.out) == 0 {
 		return nil
 	}
-	next := lines.Pos(logfile.Pos{Gen: span.Gen, Off: span.Off + span.N})
-	return r.append(ctx, t.out, stand{name: r.log.Name(), pos: next})
+	if err := t.settle(); err != nil {
+		return err
+	}
+	entries, at := t.out, stand{name: r.log.Name(), pos: lines.Pos(logfile.Pos{Gen: span.Gen, Off: span.Off + span.N})}
+	if span.N < readSize {
+		return r.append(ctx, entries, at, r.note(at))
+	}
+	// There is more to read: that goes on while this is written.
+	t.out, t.written = t.written, t.out
+	t.writes = make(chan error, 1)
+	go func(note *note, writes chan<- error) { writes <- r.append(ctx, entries, at, note) }(r.note(at), t.writes)
+	return nil
 }
 
 // enter begins a generation. One that came without the end of another before it
@@ -157,11 +171,10 @@ func (r *source) enter(out []byte, span logfile.Span) []byte {
 // append puts entries into the spool, and what they say of the stand with them.
 // It comes back only when that is done, however long the disk is full, or when
 // ctx ends.
-func (r *source) append(ctx context.Context, entries []byte, p stand) error {
+func (r *source) append(ctx context.Context, entries []byte, p stand, note *note) error {
 	s := r.stream
-	note := r.note(p)
 	for bad := retryFirst; ; bad = min(2*bad, retryLast) {
-		err := s.append(entries, p, note, r.f)
+		err := s.append(entries, p, note)
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(err, ctx.Err())
 		}
@@ -170,9 +183,15 @@ func (r *source) append(ctx context.Context, entries []byte, p stand) error {
 	}
 }
 
-// note is what is to be written down before the first entry of a generation; nil
-// if its stand is known.
-func (r *source) note(p stand) *stand {
+// A note is what is to be written down before the first entry of a generation.
+type note struct {
+	stand
+	late []logfile.Pos // generations of the log that may still grow
+}
+
+// note returns what has to be noted before entries that end at p; nil if that has
+// been done.
+func (r *source) note(p stand) *note {
 	s := r.stream
 	s.mu.Lock()
 	known := s.stands[p.name].find(p.pos.Gen)
@@ -180,12 +199,11 @@ func (r *source) note(p stand) *stand {
 	if known != nil {
 		return nil
 	}
-	first := stand{name: p.name, pos: p.pos}
+	n := &note{stand{name: p.name, pos: p.pos, mark: markText(r.log, p.pos)}, r.f.Late()}
 	if p.pos.Gen == r.gen {
-		first.pos.Off = min(r.begun, p.pos.Off)
+		n.pos.Off = min(r.begun, p.pos.Off)
 	}
-	first.mark = markText(r.log, p.pos)
-	return &first
+	return n
 }
 
 // markText is what recognises a generation again where the Set's state is lost,
@@ -209,16 +227,16 @@ func markText(src logfile.Source, pos logfile.Pos) string {
 	return string(text)
 }
 
-// append adds entries that end at p. note, if not nil, is the stand of a
-// generation that nothing has been said of yet.
-func (s *Stream) append(entries []byte, p stand, note *stand, f *logfile.Follower) error {
+// append adds entries that end at p. note is of a generation that nothing has been
+// said of yet, or nil.
+func (s *Stream) append(entries []byte, p stand, note *note) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if note != nil {
 		if err := s.spool.Note(note.append(nil)); err != nil {
 			return err
 		}
-		s.begun(*note, f)
+		s.begun(note)
 	}
 	if err := s.spool.Append(entries); err != nil {
 		return err
@@ -230,14 +248,12 @@ func (s *Stream) append(entries []byte, p stand, note *stand, f *logfile.Followe
 	return nil
 }
 
-// begun adds the stand of a generation. Of those before it the follower says
-// which may still grow.
-func (s *Stream) begun(p stand, f *logfile.Follower) {
-	late := f.Late()
-	known := slices.DeleteFunc(slices.Clone(s.stands[p.name]), func(old stand) bool {
-		return !slices.ContainsFunc(late, func(pos logfile.Pos) bool { return pos.Gen == old.pos.Gen })
+// begun adds the stand of a generation to those of the log that may still grow.
+func (s *Stream) begun(n *note) {
+	known := slices.DeleteFunc(slices.Clone(s.stands[n.name]), func(old stand) bool {
+		return !slices.ContainsFunc(n.late, func(pos logfile.Pos) bool { return pos.Gen == old.pos.Gen })
 	})
-	s.stands[p.name] = append(known, p)
+	s.stands[n.name] = append(known, n.stand)
 }
 
 // flush makes entries of what has waited long enough for its end.
@@ -248,7 +264,8 @@ func (r *source) flush(ctx context.Context) {
 		}
 		out := lines.Flush(nil)
 		if pos, ok := behindLast(out); ok {
-			r.append(ctx, out, stand{name: r.log.Name(), pos: pos})
+			at := stand{name: r.log.Name(), pos: pos}
+			r.append(ctx, out, at, r.note(at))
 		}
 	}
 }
@@ -263,7 +280,7 @@ func (r *source) end(ctx context.Context, e *logfile.Ended) {
 		s.log().Error("bytes are lost: they were gone before they could be read",
 			"path", r.log.Name(), "gen", e.Gen, "off", e.Lost.From, "n", e.Lost.Len(), "reason", e.Reason.String())
 		s.lost.Add(e.Lost.Len())
-		r.append(ctx, AppendLost(nil, r.name, e), at)
+		r.append(ctx, AppendLost(nil, r.name, e), at, r.note(at))
 		if err := s.write(at); err != nil {
 			s.failed(err) // at the next start it will be told again
 		}
@@ -277,7 +294,7 @@ func (r *source) end(ctx context.Context, e *logfile.Ended) {
 	r.turned++
 	r.alone = e.Next.Gen.IsZero()
 	if out := s.appendRotate(nil, r, e, e.Next); len(out) > 0 {
-		r.append(ctx, out, at)
+		r.append(ctx, out, at, r.note(at))
 	}
 }
 

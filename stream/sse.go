@@ -149,7 +149,7 @@ func (c *sseClient) begin(q sseQuery, at spool.Pos) (gap []byte, err error) {
 	sp := c.stream.spool
 	switch end := sp.End(); {
 	case q.after == "":
-		off, err := c.stream.back(c.view, end, q.tail)
+		off, err := c.stream.back(c.look.view, end, q.tail)
 		c.off.Store(off)
 		return nil, err
 	case at.Epoch != sp.Epoch(), at.Off > end:
@@ -225,7 +225,7 @@ func (c *sseClient) appendGap(out, gap []byte) []byte {
 	if gap == nil {
 		return out
 	}
-	return appendEvent(out, c.view.epoch, gap, c.off.Load())
+	return appendEvent(out, c.look.view.epoch, gap, c.off.Load())
 }
 
 func (c *sseClient) id() string { return position(c.stream.spool.Epoch(), c.off.Load()) }
@@ -239,8 +239,7 @@ func (c *sseClient) send() (sent bool, err error) {
 	if gap != nil {
 		return true, c.write(c.appendGap(nil, gap))
 	}
-	data, next, block, err := c.stream.views.read(c.view, c.block, c.seg, c.off.Load())
-	c.block = block
+	data, next, err := c.stream.views.read(c.look, c.seg, c.off.Load())
 	if err != nil {
 		return false, err
 	}

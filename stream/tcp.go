@@ -172,9 +172,8 @@ func (c *tcpClient) send(ctx context.Context) (sent bool, err error) {
 		return true, c.write(gap)
 	}
 	off := c.off.Load()
-	if c.view != nil {
-		data, next, block, err := c.stream.views.read(c.view, c.block, c.seg, off)
-		c.block = block
+	if c.look != nil {
+		data, next, err := c.stream.views.read(c.look, c.seg, off)
 		if err == nil && len(data) > 0 {
 			err = c.write(data)
 		}

@@ -19,6 +19,12 @@ const (
 	blockSize = 256 << 10
 	// cacheSize is how many bytes of rendered blocks are kept.
 	cacheSize = 24 << 20
+	// window is how far behind the end blocks are rendered for all. Who is further
+	// behind, at a place where nobody was lately, is rendered a piece of aloneSize
+	// at a time, for itself: so a thousand clients that are stuck at a thousand
+	// places do not keep a thousand blocks.
+	window    = cacheSize / 2
+	aloneSize = 16 << 10
 )
 
 // A view is what clients with the same wishes are sent. It is rendered once, in
@@ -115,14 +121,18 @@ func (vs *views) drop(e *list.Element) {
 	vs.size -= b.size
 }
 
-// block returns the block that begins at base.
-func (vs *views) block(v *view, base int64) *block {
+// block returns the block that begins at base. If there is none, and none is to be
+// made, it is nil.
+func (vs *views) block(v *view, base int64, make bool) *block {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	key := blockKey{v, base}
 	if e := vs.blocks[key]; e != nil {
 		vs.recent.MoveToFront(e)
 		return e.Value.(*block)
+	}
+	if !make {
+		return nil
 	}
 	b := &block{key: key}
 	vs.blocks[key] = vs.recent.PushFront(b)
@@ -143,27 +153,40 @@ func (vs *views) grown(b *block, size int64) {
 	}
 }
 
+// A look is how one client sees a view.
+type look struct {
+	view  *view
+	block *block   // where it was last; nil: nowhere, or alone
+	alone rendered // to be used again while it is alone
+}
+
 // read returns what a client at off, where an entry begins, is sent next, and the
-// offset behind it. Without news, next is off. The block it returns is for the
-// next call.
-func (vs *views) read(v *view, b *block, seg *spool.Segment, off int64) (data []byte, next int64, _ *block, err error) {
+// offset behind it. Without news, next is off. data is good until the next call.
+func (vs *views) read(l *look, seg *spool.Segment, off int64) (data []byte, next int64, err error) {
 	end := seg.End()
 	if off >= end {
-		return nil, off, b, nil
+		return nil, off, nil
 	}
 	base := off - (off-seg.Base())%blockSize
-	if b == nil || b.key.base != base {
-		b = vs.block(v, base)
+	if l.block == nil || l.block.key.base != base {
+		l.block = vs.block(l.view, base, vs.stream.spool.End()-off < window)
 	}
-	r, err := vs.rendered(b, seg, min(end, base+blockSize))
+	if l.block == nil {
+		own := block{key: blockKey{view: l.view}}
+		l.alone = rendered{l.alone.data[:0], l.alone.marks[:0], off}
+		err := own.render(&l.alone, seg, min(end, off+aloneSize))
+		return l.alone.data, l.alone.upTo, err
+	}
+	l.alone = rendered{}
+	r, err := vs.rendered(l.block, seg, min(end, base+blockSize))
 	if err != nil {
-		return nil, off, b, err
+		return nil, off, err
 	}
 	i := sort.Search(len(r.marks), func(i int) bool { return r.marks[i].off >= off })
 	if i < len(r.marks) {
 		data = r.data[r.marks[i].at:]
 	}
-	return data, max(off, r.upTo), b, nil
+	return data, max(off, r.upTo), nil
 }
 
 // rendered returns the state of a block in which all entries are that begin
@@ -184,12 +207,14 @@ func (vs *views) rendered(b *block, seg *spool.Segment, until int64) (*rendered,
 			return nil, err
 		}
 		r = &rendered{upTo: first}
+		if b.key.view.filter == nil { // then all of it will come
+			r.data = make([]byte, 0, blockSize*5/4)
+			r.marks = make([]mark, 0, 1024)
+		}
 	}
 	next := *r
-	for next.upTo < until {
-		if err := b.render(&next, seg, until); err != nil {
-			return nil, err
-		}
+	if err := b.render(&next, seg, until); err != nil {
+		return nil, err
 	}
 	b.now.Store(&next)
 	vs.grown(b, int64(cap(next.data)+16*cap(next.marks)))
@@ -199,35 +224,44 @@ func (vs *views) rendered(b *block, seg *spool.Segment, until int64) (*rendered,
 // pieces are what is read of the spool at a time.
 var pieces = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
-// render adds the entries of one piece of the spool that begin before until.
+// render adds the entries of the spool that begin before until.
 func (b *block) render(r *rendered, seg *spool.Segment, until int64) error {
-	text := seg.Bytes(r.upTo)
-	if text == nil {
-		piece := pieces.Get().(*[blockSize]byte)
-		defer pieces.Put(piece)
-		n := min(int64(len(piece)), seg.End()-r.upTo)
+	if text := seg.Bytes(r.upTo); text != nil {
+		b.renderText(r, text, until)
+		return nil
+	}
+	piece := pieces.Get().(*[blockSize]byte)
+	defer pieces.Put(piece)
+	for r.upTo < until {
+		const more = 1 << 10 // the last entry that begins before until ends behind it
+		n := min(int64(len(piece)), seg.End()-r.upTo, until-r.upTo+more)
 		if _, err := seg.ReadAt(piece[:n], r.upTo); err != nil {
 			return err
 		}
-		text = piece[:n]
+		text := piece[:n]
 		if bytes.IndexByte(text, '\n') < 0 {
 			var err error
 			if text, err = wholeEntry(seg, r.upTo); err != nil {
 				return err
 			}
 		}
+		b.renderText(r, text, until)
 	}
+	return nil
+}
+
+// renderText adds the whole entries of a text that begin before until.
+func (b *block) renderText(r *rendered, text []byte, until int64) {
 	for len(text) > 0 && r.upTo < until {
 		n := bytes.IndexByte(text, '\n') + 1
 		if n == 0 {
-			return nil
+			return
 		}
 		r.marks = append(r.marks, mark{r.upTo, len(r.data)})
 		r.upTo += int64(n)
 		r.data = b.frame(r.data, text[:n], r.upTo)
 		text = text[n:]
 	}
-	return nil
 }
 
 // frame appends what is sent of one line of the spool, behind which is next.
