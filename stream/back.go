@@ -36,7 +36,10 @@ func (s *Stream) back(v *view, end int64, n int) (int64, error) {
 // begins, and how many entries are still to be found.
 func (s *Stream) backInBlock(v *view, seg *spool.Segment, first, off int64, n int) (int64, int64, int, error) {
 	base := off - 1 - (off-1-seg.Base())%blockSize
-	r, err := s.views.rendered(s.views.block(v, base, true), seg, min(seg.End(), base+blockSize))
+	l := &look{view: v}
+	s.views.enter(l, base, true)
+	defer s.views.leaveBlock(l)
+	r, err := s.views.rendered(l.block, seg, min(seg.End(), base+blockSize))
 	if err != nil {
 		return 0, 0, 0, err
 	}

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -323,6 +325,56 @@ func TestT12ExpiredSegments(t *testing.T) {
 	if inside == 0 {
 		t.Error("no client was let go within what was appended at once: the test shows nothing")
 	}
+}
+
+// T12: clients that are stuck at as many places as there are cost no memory for
+// each place.
+func TestT12StuckEverywhere(t *testing.T) {
+	const lines, clients, most = 400_000, 300, 96 << 20
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool")}).start()
+	first := w.connect("", "")
+	w.write("a.log", "first\n")
+	first.wantMessages("first")
+	w.write("a.log", numbered(0, lines))
+	w.until("all is encoded", func() bool { return w.atEnd(fmt.Sprintf("line %d ", lines-1)) })
+	epoch, _, _ := strings.Cut(first.last, "-")
+	first.close()
+	seg := w.boundaries(epoch, clients)
+	for _, id := range seg {
+		w.get("after="+id, "")
+	}
+	var m runtime.MemStats
+	w.until("all are stuck", func() bool { return w.sse.Stats().Clients >= clients })
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	t.Logf("%d MB of heap for %d clients in %d MB of spool", m.HeapAlloc>>20, clients, w.stream.Stats().Spool.Bytes>>20)
+	if m.HeapAlloc > most {
+		t.Errorf("%d bytes of heap, want at most %d", m.HeapAlloc, most)
+	}
+}
+
+// boundaries returns n ids that are spread evenly over what is in the spool.
+func (w *world) boundaries(epoch string, n int) (ids []string) {
+	w.t.Helper()
+	segs, err := filepath.Glob(filepath.Join(w.opt.Dir, epoch+"-*.seg"))
+	if err != nil || len(segs) == 0 {
+		w.t.Fatalf("segments %q, %v", segs, err)
+	}
+	end := w.stream.Stats().Spool.End
+	for _, path := range segs {
+		base, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), epoch+"-"), ".seg"), 10, 64)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for at := 0; at < len(text); at += int(end) / n {
+			ids = append(ids, fmt.Sprintf("%s-%d", epoch, base+int64(at+strings.IndexByte(string(text[at:min(len(text), at+4096)]), '\n')+1)))
+		}
+	}
+	return ids
 }
 
 // readSlowly reads until the last line, slowly before finish is closed.

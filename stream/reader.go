@@ -33,6 +33,7 @@ func (r *reader) close() {
 	r.out.remove(r)
 	r.release()
 	if r.look != nil {
+		r.stream.views.leaveBlock(r.look)
 		r.stream.views.leave(r.look.view)
 	}
 }
@@ -41,9 +42,7 @@ func (r *reader) release() {
 	if r.seg != nil {
 		r.seg.Release()
 	}
-	if r.seg = nil; r.look != nil {
-		r.look.block = nil // it is of the segment
-	}
+	r.seg = nil
 }
 
 // expired says that the reader was told to let go of what it reads.

@@ -17,14 +17,13 @@ const (
 	// blockSize is how much of the spool is rendered as one piece for all who
 	// want the same view of it.
 	blockSize = 256 << 10
-	// cacheSize is how many bytes of rendered blocks are kept.
+	// cacheSize is how many bytes of rendered blocks are kept for whoever comes. As
+	// much again may be kept by clients that are stuck somewhere. When they have
+	// it, others that are behind are rendered a piece of aloneSize at a time, each
+	// for itself; those within window of the end still share.
 	cacheSize = 24 << 20
-	// window is how far behind the end blocks are rendered for all. Who is further
-	// behind, at a place where nobody was lately, is rendered a piece of aloneSize
-	// at a time, for itself: so a thousand clients that are stuck at a thousand
-	// places do not keep a thousand blocks.
-	window    = cacheSize / 2
 	aloneSize = 16 << 10
+	window    = 4 * blockSize
 )
 
 // A view is what clients with the same wishes are sent. It is rendered once, in
@@ -44,9 +43,11 @@ type blockKey struct {
 
 // A block is rendered as far as the spool has come.
 type block struct {
-	key  blockKey
-	now  atomic.Pointer[rendered]
-	size int64 // as counted by views
+	key blockKey
+	now atomic.Pointer[rendered]
+
+	size  int64 // as counted by views; this and what follows is guarded by views.mu
+	users int   // clients that look at it
 
 	mu     sync.Mutex // held while rendering; guards parser
 	parser fastjson.Parser
@@ -73,7 +74,8 @@ type views struct {
 	open   map[string]*view
 	blocks map[blockKey]*list.Element // of *block
 	recent list.List                  // the last used first
-	size   int64
+	size   int64                      // of those
+	stuck  int64                      // the size of the others, which clients keep
 }
 
 // join returns the view of those who want the same. It must be left.
@@ -119,35 +121,63 @@ func (vs *views) drop(e *list.Element) {
 	b := vs.recent.Remove(e).(*block)
 	delete(vs.blocks, b.key)
 	vs.size -= b.size
+	if b.users > 0 {
+		vs.stuck += b.size
+	}
 }
 
-// block returns the block that begins at base. If there is none, and none is to be
-// made, it is nil.
-func (vs *views) block(v *view, base int64, make bool) *block {
+// kept says that a block is among those that are kept for whoever comes.
+func (vs *views) kept(b *block) bool {
+	e := vs.blocks[b.key]
+	return e != nil && e.Value == any(b)
+}
+
+// enter moves a client to the block that begins at base. If there is none, and
+// clients that are stuck keep too many already, it is alone, unless it must not be.
+func (vs *views) enter(l *look, base int64, shared bool) {
+	vs.leaveBlock(l)
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	key := blockKey{v, base}
-	if e := vs.blocks[key]; e != nil {
+	key := blockKey{l.view, base}
+	e := vs.blocks[key]
+	switch {
+	case e != nil:
 		vs.recent.MoveToFront(e)
-		return e.Value.(*block)
+	case shared || vs.stuck < cacheSize:
+		e = vs.recent.PushFront(&block{key: key})
+		vs.blocks[key] = e
+	default:
+		return
 	}
-	if !make {
-		return nil
+	l.block = e.Value.(*block)
+	l.block.users++
+}
+
+// leaveBlock lets go of a client's block.
+func (vs *views) leaveBlock(l *look) {
+	b := l.block
+	if b == nil {
+		return
 	}
-	b := &block{key: key}
-	vs.blocks[key] = vs.recent.PushFront(b)
-	return b
+	l.block = nil
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if b.users--; b.users == 0 && !vs.kept(b) {
+		vs.stuck -= b.size
+	}
 }
 
 // grown counts what a block has become, and lets go of those unused longest.
 func (vs *views) grown(b *block, size int64) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	if vs.blocks[b.key] == nil {
+	more := size - b.size
+	b.size = size
+	if !vs.kept(b) {
+		vs.stuck += more
 		return
 	}
-	vs.size += size - b.size
-	b.size = size
+	vs.size += more
 	for vs.size > cacheSize && vs.recent.Len() > 1 {
 		vs.drop(vs.recent.Back())
 	}
@@ -169,7 +199,7 @@ func (vs *views) read(l *look, seg *spool.Segment, off int64) (data []byte, next
 	}
 	base := off - (off-seg.Base())%blockSize
 	if l.block == nil || l.block.key.base != base {
-		l.block = vs.block(l.view, base, vs.stream.spool.End()-off < window)
+		vs.enter(l, base, vs.stream.spool.End()-off < window)
 	}
 	if l.block == nil {
 		own := block{key: blockKey{view: l.view}}
