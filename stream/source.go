@@ -51,7 +51,8 @@ func (s *Stream) newSource(src logfile.Source, at start) *source {
 	return r
 }
 
-// linesOf returns what cuts the bytes of a span. An idle log has none.
+// linesOf returns what cuts the bytes of a span: a log that was always quiet has
+// none.
 func (r *source) linesOf(late bool) *Lines {
 	l := &r.lines
 	if late {
@@ -74,18 +75,17 @@ func (r *source) run(ctx context.Context, t *turn) (again next) {
 	for n := int64(0); n < quantum && ctx.Err() == nil; {
 		seq := r.log.Stat().Seq
 		_, ok, err := r.f.Ready()
-		if !ok || err != nil {
+		overdue := r.overdue.Swap(false)
+		if !ok && err == nil {
 			t.settle()
-		}
-		switch overdue := r.overdue.Swap(false); {
-		case ok || err != nil:
-		case !r.unfinished():
-			return next{seq: seq}
-		case overdue:
+			switch {
+			case !r.unfinished():
+				return next{seq: seq}
+			case !overdue:
+				return next{seq: seq, partial: r.stream.opt.Partial}
+			}
 			r.flush(ctx)
 			continue
-		default:
-			return next{seq: seq, partial: r.stream.opt.Partial}
 		}
 		var span logfile.Span
 		if err == nil {
@@ -98,6 +98,7 @@ func (r *source) run(ctx context.Context, t *turn) (again next) {
 			n += span.N
 		case ctx.Err() != nil:
 		case errors.As(err, &ended):
+			t.settle()
 			r.end(ctx, ended)
 		default:
 			r.bad = min(max(2*r.bad, retryFirst), retryLast)
