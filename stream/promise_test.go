@@ -48,8 +48,12 @@ func (x *tiling) add(name, data string) {
 		if n := len(x.ranges[gen]); n > 0 && from < x.ranges[gen][n-1][1] {
 			x.t.Fatalf("entry at %s goes back behind %d: doubled or out of order", e.At, x.ranges[gen][n-1][1])
 		}
-		x.ranges[gen] = append(x.ranges[gen], [2]int64{from, to})
 		x.got++
+		if n := len(x.ranges[gen]); n > 0 && x.ranges[gen][n-1][1] == from {
+			x.ranges[gen][n-1][1] = to
+			return
+		}
+		x.ranges[gen] = append(x.ranges[gen], [2]int64{from, to})
 	}
 }
 
