@@ -219,6 +219,51 @@ func TestF14BytesAreGivenBack(t *testing.T) {
 	tile.want(int64(len(text)))
 }
 
+// T15: an entry has no character that could begin a tag, wherever it is put.
+func TestT15NoMarkup(t *testing.T) {
+	lines := &stream.Lines{Source: "/<b>.log"}
+	text := "<script>alert(1)</script>&amp;\n" + `{"msg":"<img src=x>","<k>":"</script>","fields":{"a":"<!--"}}` + "\n"
+	out := lines.Add(nil, logfile.Span{Gen: logfile.NewGenID(), N: int64(len(text))}, []byte(text))
+	if i := bytes.IndexAny(out, "<>&"); i >= 0 {
+		t.Errorf("an entry with %q: %s", out[i], out)
+	}
+}
+
+// A directory of very many logs costs little for each that is quiet, and those
+// that are not are read. `FAIRLEAD_NIGHT=1` makes it 100,000.
+func TestManyLogs(t *testing.T) {
+	n, each := 3000, uint64(8<<10)
+	if os.Getenv("FAIRLEAD_NIGHT") != "" {
+		n, each = 100_000, 4<<10
+	}
+	w := newWorld(t, stream.Options{Dir: filepath.Join(t.TempDir(), "spool")})
+	for i := range n {
+		w.write(fmt.Sprintf("%d.log", i), fmt.Sprintf("2024-01-01T00:00:00Z of %d\n", i))
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	goroutines := runtime.NumGoroutine()
+	w.start()
+	c := w.connect("", "")
+	for _, i := range []int{0, n / 2, n - 1} {
+		w.write(fmt.Sprintf("%d.log", i), fmt.Sprintf("more of %d\n", i))
+	}
+	for _, e := range c.entries(3) {
+		if !strings.HasPrefix(e.Message, "more of ") {
+			t.Errorf("entry %+v", e)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if more := (after.HeapAlloc + after.StackInuse - before.HeapAlloc - before.StackInuse) / uint64(n); more > each {
+		t.Errorf("%d bytes of memory for each of %d logs, want at most %d", more, n, each)
+	}
+	if more := runtime.NumGoroutine() - goroutines; more > 50 {
+		t.Errorf("%d goroutines more for %d quiet logs", more, n)
+	}
+}
+
 // T17: who half-closes is served on; who leaves is gone at once.
 func TestT17HalfOpenClients(t *testing.T) {
 	w := newWorld(t, stream.Options{}).start()
