@@ -3,6 +3,8 @@ package logwisp
 import (
 	"fmt"
 	"strings"
+
+	"fairlead/standin"
 )
 
 // Native returns the same in Fairlead's own words. LogWisp listened on every
@@ -24,23 +26,12 @@ func (o Options) Native() string {
 	}
 	for _, s := range []Server{o.HTTP, o.TCP} {
 		if s.TLSCert != "" {
-			words = append(words, "--tls-cert", quote(s.TLSCert), "--tls-key", quote(s.TLSKey))
+			words = append(words, "--tls-cert", standin.Quote(s.TLSCert), "--tls-key", standin.Quote(s.TLSKey))
 			break // one pair serves all
 		}
 	}
 	for _, t := range o.Targets {
-		words = append(words, quote(t.Spec()))
+		words = append(words, standin.Quote(t.Spec()))
 	}
 	return strings.Join(words, " ")
-}
-
-// quote makes one word of s for a shell.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"fairlead/standin"
 )
 
 // Options is what one command line means.
@@ -83,16 +85,10 @@ func (o Options) Native() string {
 		o.Port, atEnd, quote(o.Path))
 }
 
-// quote makes one word of s for a shell.
+// quote makes one word of s for a shell, which is no flag.
 func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) >= 0 {
-		s = "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
 	if strings.HasPrefix(s, "-") {
-		s = "-- " + s
+		return "-- " + standin.Quote(s)
 	}
-	return s
+	return standin.Quote(s)
 }
