@@ -244,8 +244,9 @@ func (l *Log) settleSize(g *generation) (cut []*generation) {
 	if !errors.Is(err, errChanged) && !errors.Is(err, errMoved) {
 		return nil
 	}
-	if i, err := lstat(g.pub.Path); err == nil && i.sameFile(g.dev, g.ino) {
-		cut = append(cut, newOld(sibling{g.pub.Path, i}))
+	if errors.Is(err, errChanged) {
+		// Where it is by the hints: it may have been renamed on, and is looked for.
+		cut = append(cut, newOld(sibling{g.pub.Path, info{dev: g.dev, ino: g.ino, mtime: g.pub.Modified}}))
 		g.reason = Truncated
 	}
 	if !l.adopt(g) {
