@@ -58,9 +58,22 @@ const maxRounds = 10
 func (s *Set) follow() {
 	for range maxRounds {
 		if s.watcher == nil || !s.followRound() {
+			s.heard()
 			return
 		}
 	}
+}
+
+// heard notes that no hint is left: whatever was at a log's path before what we
+// found there, it is known.
+func (s *Set) heard() {
+	for _, l := range s.unheard {
+		l.mu.Lock()
+		l.unheard = false
+		l.mu.Unlock()
+	}
+	clear(s.unheard)
+	s.unheard = s.unheard[:0]
 }
 
 // followRound takes the events there are, and says whether there may be more

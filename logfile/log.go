@@ -20,6 +20,7 @@ type Log struct {
 	dirty      bool       // a hint came that nobody has followed yet
 	blind      bool       // events may have been missed: look at all siblings
 	cursorOnly bool       // known from a cursor, not from the generations file
+	unheard    bool       // the hints were not followed yet since the current generation began
 
 	seq       uint64
 	changed   chan struct{} // closed and forgotten at every change; nil while nobody waits
@@ -69,6 +70,13 @@ func (l *Log) Stat() Stat {
 	if l.dirty && !l.lookQuick() {
 		l.mu.Unlock()
 		l.set.lookNow(l)
+		l.mu.Lock()
+	}
+	if l.unheard {
+		// What was at the path in between is to come first, and a reader that has
+		// begun the current generation cannot be given it before that any more.
+		l.mu.Unlock()
+		l.set.catchUp(func() {})
 		l.mu.Lock()
 	}
 	defer l.mu.Unlock()
@@ -362,7 +370,8 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 	}
 	l.link(g, off)
 	l.set.own(g.ino, l)
-	l.cur = g
+	l.cur, l.unheard = g, true
+	l.set.unheard = append(l.set.unheard, l)
 	l.noteCopies()
 	l.fail(nil)
 	l.publish()

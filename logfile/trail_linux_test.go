@@ -2,8 +2,10 @@ package logfile
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,8 +175,13 @@ func TestOldOfTrail(t *testing.T) {
 	}
 }
 
-// A file that is renamed all the time is never taken for gone.
+// A file that is renamed all the time is never taken for gone, open or not.
 func TestRenamedAllTheTime(t *testing.T) {
+	t.Run("closed", func(t *testing.T) { renamedAllTheTime(t, false) })
+	t.Run("open", func(t *testing.T) { renamedAllTheTime(t, true) })
+}
+
+func renamedAllTheTime(t *testing.T, open bool) {
 	s := newScene(t)
 	s.rename("app.log", "app.log.1")
 	i, err := lstat(s.path("app.log.1"))
@@ -182,6 +189,15 @@ func TestRenamedAllTheTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := newOld(sibling{s.path("app.log.9"), i}) // where it was long ago
+	if open {
+		f, err := os.Open(s.path("app.log.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.held = s.log.keepOpen(g, f, &proof{}, time.Now())
+		defer g.forgetHeld()
+		defer g.held.release()
+	}
 	done := make(chan struct{})
 	defer func() { <-done }()
 	stop := time.Now().Add(200 * time.Millisecond)
@@ -200,5 +216,158 @@ func TestRenamedAllTheTime(t *testing.T) {
 	}
 	if err := s.log.chase(g, func() error { return errMoved }); !errors.Is(err, errMoving) {
 		t.Errorf("chase(): %v, want %v", err, errMoving)
+	}
+}
+
+// look looks without hints, as after a time in which nobody did.
+func (s *scene) look() {
+	s.set.catchUp(func() {
+		s.set.lookAll([]*Log{s.log}, true)
+		s.set.endRound()
+	})
+}
+
+// long makes a text of which enough can be proven.
+func long(text string) string { return strings.Repeat(text, 2*tailMax) }
+
+// rotate has app.log renamed, and another begun, in a round of its own.
+func (s *scene) rotate(name, text string) {
+	s.rename("app.log", name)
+	s.write("app.log", text)
+	s.round(nothing, from("app.log", 1), to(name, 1), create("app.log"))
+}
+
+// A copy can get the inode and the name of a short generation that was deleted,
+// and is read on from all the same: an inode proves nothing.
+func TestCopyInAnothersInode(t *testing.T) {
+	for _, short := range []string{"", "X", "B"} {
+		t.Run("short="+short, func(t *testing.T) {
+			s := newScene(t)
+			s.rotate("app.log.2", short)
+			s.rotate("app.log.1", long("B"))
+			gone, copied := s.log.old[1], s.log.cur
+			s.write("app.log.1", long("B")+"more") // in place: the inode stays
+			s.write("app.log", "")
+			s.look()
+			if gone.pub.Readable {
+				t.Errorf("the short one is readable still, at %s", gone.pub.Path)
+			}
+			if want := int64(len(long("B") + "more")); copied.pub.Path != s.path("app.log.1") || copied.pub.Size != want {
+				t.Errorf("the generation that was cut: %d bytes at %q, want %d from the copy", copied.pub.Size, copied.pub.Path, want)
+			}
+		})
+	}
+}
+
+// A file that was cut and then renamed is a generation too, though it be renamed
+// once more between two of our looks at it.
+func TestCutAndRenamedTwice(t *testing.T) {
+	s := newScene(t)
+	s.write("app.log", long("A"))
+	s.look()
+	defer Follow(s.log, FromStart).Close() // so it is open
+	s.write("app.log.3", long("A"))
+	s.write("app.log", long("B"))
+	s.rename("app.log", "app.log.1")
+	g := s.log.cur
+	s.log.relocate(g, s.path("app.log.1"), time.Now())
+	s.rename("app.log.1", "app.log.2")
+	cut := s.log.settleSize(g)
+	if want := int64(len(long("A"))); g.pub.Size != want || g.pub.Path != s.path("app.log.3") {
+		t.Errorf("what was known: %d bytes at %s, want %d from the copy", g.pub.Size, g.pub.Path, want)
+	}
+	if len(cut) != 1 || cut[0].pub.Size != int64(len(long("B"))) {
+		t.Errorf("settleSize() = %d generations, want the one that was cut", len(cut))
+	}
+}
+
+// What was at the path before a generation that a look finds there is told by a
+// hint, which no reader may be ahead of.
+func TestHintsBeforeReaders(t *testing.T) {
+	s := &scene{t: t, dir: t.TempDir(), set: &Set{Quiet: 1}}
+	s.write("app.log", "A")
+	if err := s.set.Add(s.path("app.log")); err != nil {
+		t.Fatal(err)
+	}
+	s.log = s.set.First()
+	f := Follow(s.log, FromStart)
+	defer f.Close()
+	s.told(f, "A")
+	if err := os.Remove(s.path("app.log")); err != nil {
+		t.Fatal(err)
+	}
+	s.set.lookNow(s.log)
+	s.told(f, "end")
+	s.write("app.log", "B")
+	s.rename("app.log", "app.log.1")
+	s.write("app.log", "C")
+	s.set.rounds.Lock() // the hints come while it looks
+	s.set.lookAll([]*Log{s.log}, false)
+	s.set.rounds.Unlock()
+	s.told(f, "B")
+}
+
+// told wants the text that the follower is given next, or its end.
+func (s *scene) told(f *Follower, want string) {
+	s.t.Helper()
+	got := "nothing"
+	switch span, ok, err := f.Ready(); {
+	case errors.Is(err, ErrEnded):
+		got = "end"
+	case err != nil:
+		got = err.Error()
+	case ok:
+		text := make([]byte, span.N)
+		if _, err := s.log.ReadAt(s.t.Context(), text, Pos{span.Gen, span.Off}); err != nil {
+			s.t.Fatal(err)
+		}
+		f.Advance(span.N)
+		got = string(text)
+	}
+	if got != want {
+		s.t.Fatalf("the follower is told %q, want %q", got, want)
+	}
+}
+
+// A generation that is put before the current one while a follower is about to
+// enter that is not passed over.
+func TestPutBeforeAFollower(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprintf("waits=%v", waits), func(t *testing.T) {
+			s := newScene(t)
+			s.set.Quiet = 1
+			f := Follow(s.log, FromStart)
+			defer f.Close()
+			s.told(f, "A")
+			if err := os.Remove(s.path("app.log")); err != nil {
+				t.Fatal(err)
+			}
+			s.look()
+			if waits {
+				s.told(f, "end")
+			}
+			s.write("app.log.1", "B")
+			s.write("app.log", "C")
+			s.round(nothing, create("app.log"))
+			st := s.log.Stat()
+			i, err := lstat(s.path("app.log.1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.log.mu.Lock()
+			s.log.insert(s.log.identify([]*generation{newOld(sibling{s.path("app.log.1"), i})}))
+			s.log.mu.Unlock()
+			if !waits {
+				if _, _, err := f.step(st); !errors.Is(err, ErrEnded) {
+					t.Fatalf("step: %v, want an end", err)
+				}
+				s.told(f, "B")
+				return
+			}
+			span, ok, err := f.step(st)
+			if g := s.log.Stat().Find(span.Gen); !ok || err != nil || g != s.log.Stat().Old[1] {
+				t.Fatalf("step = %v, %v, %v, want what was put before", span, ok, err)
+			}
+		})
 	}
 }
