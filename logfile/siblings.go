@@ -399,12 +399,31 @@ func (l *Log) noteSiblings() {
 	l.note(func(s sibling) bool { return l.cur == nil || !s.sameFile(l.cur.dev, l.cur.ino) })
 }
 
-// noteCopies does the same with the copies that nothing was read on from.
+// noteCopies does the same with the copies that nothing was read on from, where
+// they are by the hints. What is elsewhere waits for the hint: it could be another
+// file, which has the inode of a copy that was deleted.
 func (l *Log) noteCopies() {
-	if len(l.rare.copies) > 0 {
-		l.note(l.isCopy)
-		l.more().copies = nil
+	if len(l.rare.copies) == 0 {
+		return
 	}
+	m := l.more()
+	l.note(func(s sibling) bool {
+		return slices.ContainsFunc(m.copies, func(c sibling) bool { return c.path == s.path && c.sameFile(s.dev, s.ino) })
+	})
+	m.copies = slices.DeleteFunc(m.copies, l.known)
+}
+
+// forgetNoted takes out what is known of s as a sibling that is nobody's
+// continuation: a hint said that it was at the log's path.
+func (l *Log) forgetNoted(s sibling) {
+	l.old = slices.DeleteFunc(l.old, func(g *generation) bool {
+		if g.pub.ord > 0 || g.ino != s.ino {
+			return false
+		}
+		g.forgetHeld()
+		l.oldPub = nil
+		return true
+	})
 }
 
 func (l *Log) note(which func(sibling) bool) {

@@ -58,6 +58,7 @@ func (s *scene) rename(from, to string) {
 // and before the logs are looked at.
 func (s *scene) round(between func(), events ...inotify.Event) {
 	r := &s.set.round
+	r.ask()
 	r.begin(s.set)
 	r.take(events)
 	for _, ts := range r.trails {
@@ -73,6 +74,10 @@ func from(name string, cookie uint32) inotify.Event {
 
 func to(name string, cookie uint32) inotify.Event {
 	return inotify.Event{Watch: sceneWatch, Op: inotify.MovedTo, Name: name, Cookie: cookie}
+}
+
+func del(name string) inotify.Event {
+	return inotify.Event{Watch: sceneWatch, Op: inotify.Delete, Name: name}
 }
 
 func create(name string) inotify.Event {
@@ -93,7 +98,10 @@ func (s *scene) expect(want ...string) {
 			continue
 		}
 		text := make([]byte, g.Size)
-		if _, err := s.log.ReadAt(s.t.Context(), text, Pos{Gen: g.ID}); err != nil {
+		switch _, err := s.log.ReadAt(s.t.Context(), text, Pos{Gen: g.ID}); {
+		case errors.Is(err, ErrEnded) && !g.Readable:
+			text = []byte("gone")
+		case err != nil && g.Size > 0:
 			s.t.Errorf("generation %d of %d bytes: %v", g.ord, g.Size, err)
 		}
 		got = append(got, string(text))
@@ -272,7 +280,7 @@ func TestCutAndRenamedTwice(t *testing.T) {
 	g := s.log.cur
 	s.log.relocate(g, s.path("app.log.1"), time.Now())
 	s.rename("app.log.1", "app.log.2")
-	cut := s.log.settleSize(g)
+	cut := s.log.settleSize(g, s.path("app.log.1"))
 	if want := int64(len(long("A"))); g.pub.Size != want || g.pub.Path != s.path("app.log.3") {
 		t.Errorf("what was known: %d bytes at %s, want %d from the copy", g.pub.Size, g.pub.Path, want)
 	}
@@ -368,6 +376,100 @@ func TestPutBeforeAFollower(t *testing.T) {
 			if g := s.log.Stat().Find(span.Gen); !ok || err != nil || g != s.log.Stat().Old[1] {
 				t.Fatalf("step = %v, %v, %v, want what was put before", span, ok, err)
 			}
+		})
+	}
+}
+
+// A second half that comes late is one all the same: whoever renames, and we, can
+// be kept from running in between, for any time.
+func TestSecondHalfLate(t *testing.T) {
+	s := newScene(t)
+	s.rename("app.log", "app.log-20260101")
+	s.write("app.log", "B")
+	s.rename("app.log", "app.log-20260102")
+	s.write("app.log", "C")
+	r := &s.set.round
+	s.round(func() { r.pending.since = time.Time{} }, from("app.log", 1), to("app.log-20260101", 1), create("app.log"), from("app.log", 2))
+	if r.pending == nil {
+		t.Fatal("the second half was given up before anybody asked for it again")
+	}
+	s.round(nothing)
+	if r.pending != nil {
+		t.Fatal("the second half is waited for still")
+	}
+	s.round(nothing, to("app.log-20260102", 2), create("app.log"))
+	s.expect("A", "B", "C")
+}
+
+// reuse writes a new file in the inode that another one had, which has name from
+// now on: the other is deleted, as far as anybody can tell.
+func (s *scene) reuse(old, name, text string) {
+	s.rename(old, "app.tmp")
+	s.write("app.tmp", text)
+	s.rename("app.tmp", name)
+}
+
+// What was at the log's path is delivered, though we find it before we hear of
+// that, in the inode of a copy of which we did not hear that it was deleted.
+func TestInodeOfACopy(t *testing.T) {
+	s := newScene(t)
+	s.write("app.log.1", "copy")
+	s.round(nothing, create("app.log.1"))
+	s.rename("app.log", "app.log.2")
+	s.write("app.log", "B")
+	s.round(func() {
+		s.rename("app.log", "app.log.4")
+		s.reuse("app.log.1", "app.log", "C")
+		s.rename("app.log", "app.log.3")
+		s.write("app.log", "D")
+	}, from("app.log", 1), to("app.log.2", 1), create("app.log"))
+	s.round(nothing, from("app.log", 2), to("app.log.4", 2), del("app.log.1"), create("app.log"),
+		from("app.log", 3), to("app.log.3", 3), create("app.log"))
+	s.expect("A", "B", "C", "D")
+}
+
+// The same with the inode and the name of a generation that was renamed over.
+func TestInodeOfWhatWasRenamedOver(t *testing.T) {
+	s := newScene(t)
+	s.rotate("app.log.1", "B")
+	s.rename("app.log", "app.log.2")
+	s.reuse("app.log.1", "app.log", "C")
+	s.rename("app.log", "app.log.1")
+	s.write("app.log", "D")
+	s.round(nothing, from("app.log", 1), to("app.log.1", 1), create("app.log"),
+		from("app.log.1", 2), to("app.log.2", 2), from("app.log", 3), to("app.log.1", 3), create("app.log"))
+	s.expect("gone", "B", "C", "D")
+}
+
+// A file that was found where no hint has told of it yet is not taken for what
+// the hints tell of that name: also if it is open, and if it was cut before.
+func TestAheadOfTheHints(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		t.Run(fmt.Sprintf("cut=%v", cut), func(t *testing.T) {
+			s := newScene(t)
+			s.write("app.log", long("A"))
+			s.look()
+			defer Follow(s.log, FromStart).Close() // so it is open
+			s.write("app.log.2", "another")
+			want := []string{long("A"), "B"}
+			if cut {
+				s.write("app.log", "")
+				want = []string{"gone", "late", "B"}
+			}
+			s.rename("app.log", "app.log.1")
+			s.write("app.log", "B")
+			s.round(func() { s.rename("app.log.1", "app.log.2") }, from("app.log", 1), to("app.log.1", 1), create("app.log"))
+			s.round(nothing, del("app.log.2"), from("app.log.1", 2), to("app.log.2", 2))
+			if cut {
+				s.write("app.log.2", "late")
+			}
+			s.set.catchUp(func() { s.set.lookAll([]*Log{s.log}, false) })
+			for _, g := range s.log.old {
+				if g.pub.Readable && g.pub.Path != s.path("app.log.2") {
+					t.Errorf("generation %d is at %q, want app.log.2", g.pub.ord, g.pub.Path)
+				}
+			}
+			s.expect(want...)
 		})
 	}
 }
