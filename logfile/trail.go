@@ -91,6 +91,7 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 		if !seen && l.isCurrent(t) {
 			seen = true
 			before, unseen = append(before, unseen...), nil
+			l.cur.left = true // also if the hint that it came was not heard before this one
 			l.relocate(l.cur, t.path, now)
 			continue
 		}

@@ -473,3 +473,16 @@ func TestAheadOfTheHints(t *testing.T) {
 		})
 	}
 }
+
+// A generation can be found at the path before the hint that it came there, which
+// then comes together with the one that it left.
+func TestCameAndLeft(t *testing.T) {
+	s := newScene(t)
+	defer Follow(s.log, FromStart).Close() // so it is open: it is too short for anything else
+	s.rename("app.log", "app.log.1")
+	s.round(func() { s.write("app.log", "B") }, from("app.log", 1), to("app.log.1", 1))
+	s.rename("app.log", "app.log.2")
+	s.write("app.log", "C")
+	s.round(nothing, create("app.log"), from("app.log", 2), to("app.log.2", 2), create("app.log"))
+	s.expect("A", "B", "C")
+}
