@@ -58,9 +58,22 @@ const maxRounds = 10
 func (s *Set) follow() {
 	for range maxRounds {
 		if s.watcher == nil || !s.followRound() {
+			s.heard()
 			return
 		}
 	}
+}
+
+// heard notes that no hint is left: whatever was at a log's path before what we
+// found there, it is known.
+func (s *Set) heard() {
+	for _, l := range s.unheard {
+		l.mu.Lock()
+		l.unheard = false
+		l.mu.Unlock()
+	}
+	clear(s.unheard)
+	s.unheard = s.unheard[:0]
 }
 
 // followRound takes the events there are, and says whether there may be more
@@ -68,7 +81,7 @@ func (s *Set) follow() {
 // app.log.1 when an event was queued may be app.log.2 by now.
 func (s *Set) followRound() bool {
 	r := &s.round
-	if s.events = s.watcher.Poll(s.events[:0]); len(s.events) == 0 && !r.pending.isOver() {
+	if s.poll(); len(s.events) == 0 && r.over == nil {
 		return false
 	}
 	r.begin(s)
@@ -79,9 +92,15 @@ func (s *Set) followRound() bool {
 		if time.Since(began) > maxSettling {
 			break
 		}
-		s.events = s.watcher.Poll(s.events[:0])
+		s.poll()
 	}
 	return r.finish()
+}
+
+// poll takes the events there are.
+func (s *Set) poll() {
+	s.round.ask()
+	s.events = s.watcher.Poll(s.events[:0])
 }
 
 // take adds events and says whether there was a rename among them.
@@ -107,6 +126,8 @@ type round struct {
 	missed   bool     // events were lost
 	path     []byte   // of the file last written to; saves an allocation each
 	pending  *half    // stays from one round to the next
+	over     *half    // pending, if it was waited for long enough
+	flushed  *half    // the last one that was given up
 }
 
 // A place is where bytes were written: to a generation of a log that is at path;
@@ -227,6 +248,8 @@ func (r *round) add(e inotify.Event) {
 		from := r.pending.path
 		r.pending = nil
 		r.moved(from, path, e.IsDir)
+	case e.Op&inotify.MovedTo != 0 && r.flushed != nil && r.flushed.cookie == e.Cookie && !e.IsDir:
+		r.moved(r.flushed.path, path, false) // late, but the same rename
 	case e.Op&(inotify.MovedTo|inotify.Create) != 0:
 		r.moved("", path, e.IsDir)
 	case e.Op&inotify.Delete != 0:
@@ -236,11 +259,21 @@ func (r *round) add(e inotify.Event) {
 	}
 }
 
+// ask notes, before the events are asked for, whether the second half of a rename
+// was waited for long enough. Later is too late: it may have come while we were
+// kept from running.
+func (r *round) ask() {
+	r.over = nil
+	if r.pending.isOver() {
+		r.over = r.pending
+	}
+}
+
 // wait leaves a half to the next round, for which it asks, unless it is over.
 func (r *round) wait() {
 	switch p := r.pending; {
 	case p == nil:
-	case p.isOver():
+	case p == r.over:
 		r.flush()
 	default:
 		for _, l := range r.logsAt(p.path) {
@@ -252,7 +285,7 @@ func (r *round) wait() {
 // flush gives up on the second half of a rename: it went where nobody watches.
 func (r *round) flush() {
 	if p := r.pending; p != nil {
-		r.pending = nil
+		r.pending, r.flushed = nil, p
 		if p.isDir {
 			r.moved(p.path, "", true)
 			return

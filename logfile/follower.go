@@ -80,8 +80,10 @@ func (f *Follower) step(st Stat) (span Span, ok bool, err error) {
 	if span, ok := f.lateSpan(st); ok {
 		return span, true, nil
 	}
-	if f.pos.Gen.IsZero() && !f.goOn(st) {
-		return Span{}, false, nil
+	if f.pos.Gen.IsZero() {
+		if st, ok = f.goOn(st); !ok {
+			return Span{}, false, nil
+		}
 	}
 	g := st.at(f.pos, f.ord)
 	switch {
@@ -111,15 +113,32 @@ func (f *Follower) begin(from From, st Stat) {
 }
 
 // goOn moves to the generation after the one that was left.
-func (f *Follower) goOn(st Stat) bool {
-	next, ord := after(st, f.left, f.prev)
-	if next.Gen.IsZero() {
-		return false
+func (f *Follower) goOn(st Stat) (Stat, bool) {
+	next := func(st Stat) (Pos, int64) { return after(st, f.left, f.prev) }
+	st, pos, ord := f.claim(st, next)
+	if pos.Gen.IsZero() {
+		return st, false
 	}
-	next.Off += f.pos.Off
-	f.enter(next, ord, st)
+	pos.Off += f.pos.Off
+	f.enter(pos, ord, st)
 	f.tell(st)
-	return true
+	return st, true
+}
+
+// claim tells the Log that we are about to enter what comes next. Until it knows,
+// it may put others before it, which are then what comes next.
+func (f *Follower) claim(st Stat, next func(Stat) (Pos, int64)) (Stat, Pos, int64) {
+	pos, ord := next(st)
+	for f.on != nil && !pos.Gen.IsZero() {
+		f.tellOf(ord, pos.Off)
+		st = f.src.Stat()
+		p, o := next(st)
+		if p == pos && o == ord {
+			break
+		}
+		pos, ord = p, o
+	}
+	return st, pos, ord
 }
 
 // enter moves to another generation. One that was left before, and is at the
@@ -182,6 +201,12 @@ func (f *Follower) leave(g *Gen, st Stat) *Ended {
 		f.late = append(f.late, Pos{g.ID, max(off, g.Size)})
 	}
 	f.left, f.prev = Pos{g.ID, max(off, g.Size)}, g.ord
+	st, e.Next, e.nextOrd = f.claim(st, func(st Stat) (Pos, int64) {
+		if now := st.at(f.left, f.prev); now != nil && now.ord == g.ord && now.End != nil {
+			return now.End.Next, now.End.nextOrd
+		}
+		return e.Next, e.nextOrd
+	})
 	f.enter(e.Next, e.nextOrd, st)
 	if e.Next.Gen.IsZero() {
 		f.tellOf(g.ord, math.MaxInt64)

@@ -3,9 +3,7 @@ package logfile
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +20,7 @@ type Log struct {
 	dirty      bool       // a hint came that nobody has followed yet
 	blind      bool       // events may have been missed: look at all siblings
 	cursorOnly bool       // known from a cursor, not from the generations file
+	unheard    bool       // the hints were not followed yet since the current generation began
 
 	seq       uint64
 	changed   chan struct{} // closed and forgotten at every change; nil while nobody waits
@@ -71,6 +70,13 @@ func (l *Log) Stat() Stat {
 	if l.dirty && !l.lookQuick() {
 		l.mu.Unlock()
 		l.set.lookNow(l)
+		l.mu.Lock()
+	}
+	if l.unheard {
+		// What was at the path in between is to come first, and a reader that has
+		// begun the current generation cannot be given it before that any more.
+		l.mu.Unlock()
+		l.set.catchUp(func() {})
 		l.mu.Lock()
 	}
 	defer l.mu.Unlock()
@@ -315,7 +321,8 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 	}
 	l.link(g, off)
 	l.set.own(g.ino, l)
-	l.cur = g
+	l.cur, l.unheard = g, true
+	l.set.unheard = append(l.set.unheard, l)
 	l.noteCopies()
 	l.fail(nil)
 	l.publish()
@@ -403,65 +410,3 @@ func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error
 	}
 	return Handle{log: l, held: h}, nil
 }
-
-// A Handle is an open generation. It must be closed, and not be kept while
-// there is nothing to read.
-type Handle struct {
-	log  *Log
-	held *held
-}
-
-// File returns the shared descriptor.
-func (h Handle) File() *os.File { return h.held.f }
-
-// Check returns nil if the file still is what it was: whatever was read or sent
-// from it before the call belongs to the generation. It costs an fstat and two
-// small preads.
-func (h Handle) Check() error {
-	nr := h.held.checks.begin()
-	p := h.held.proof.Load()
-	size, _, err := fstat(h.held.f)
-	if err != nil {
-		return err
-	}
-	if size < p.n {
-		err = errChanged
-	} else {
-		err = p.holds(h.held.f)
-	}
-	switch {
-	case err == nil:
-		h.held.checks.succeeded(nr)
-	case errors.Is(err, errChanged):
-		h.log.set.lookNow(h.log)
-	}
-	return err
-}
-
-// Now returns the number of checks that have begun so far. A reader that asks
-// right after a send need not check by itself, if CheckedSince says later that
-// another has.
-func (h Handle) Now() uint64 { return h.held.checks.begun.Load() }
-
-// CheckedSince says that a check which began after Now had returned n has found
-// the file to be what it was: what was sent before is of the generation.
-func (h Handle) CheckedSince(n uint64) bool { return h.held.checks.good.Load() > n }
-
-// readAt reads what is known to be there, and checks it.
-func (h Handle) readAt(p []byte, off int64) (int, error) {
-	known := h.held.proof.Load().n
-	if off >= known {
-		return 0, io.EOF
-	}
-	n, err := h.held.f.ReadAt(p[:min(int64(len(p)), known-off)], off)
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	if err := h.Check(); err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
-// Close gives the descriptor back.
-func (h Handle) Close() { h.held.release() }

@@ -99,9 +99,9 @@ func (l *Log) chase(g *generation, do func() error) error {
 }
 
 // backTo undoes what locate found out ahead of the hints: they are still to
-// come, and go on from path. What can be told by its content needs none of them.
+// come, and go on from path. Ahead of them, those of other files would move it.
 func (l *Log) backTo(g *generation, path string) {
-	if !l.blind && path != l.name && g.pub.Path != "" && g.pub.Size < tailMax && !g.isOpen() {
+	if !l.blind && path != "" && path != l.name && g.pub.Path != "" {
 		l.relocate(g, path, time.Now())
 	}
 }
@@ -175,11 +175,11 @@ func (l *Log) turn(now time.Time, there bool, mids []*generation) bool {
 	l.cur = nil
 	switch {
 	case found:
-		mids = append(l.settleSize(g), mids...)
+		mids = append(l.settleSize(g, path), mids...)
 		l.backTo(g, path)
 	case g.isOpen():
 		l.relocate(g, "", now)
-		mids = append(l.settleSize(g), mids...)
+		mids = append(l.settleSize(g, path), mids...)
 	case l.adopt(g):
 	default:
 		g.gone()
@@ -233,8 +233,8 @@ func (l *Log) notYet(now time.Time, g *generation) bool {
 // settleSize takes in what was appended up to the turn, and opens the file now
 // if readers are behind: it may be compressed and deleted at any moment. If the
 // file was cut before it was renamed, it is another generation by now, which is
-// returned.
-func (l *Log) settleSize(g *generation) (cut []*generation) {
+// returned. By the hints its file is at path.
+func (l *Log) settleSize(g *generation, path string) (cut []*generation) {
 	err := l.chase(g, func() error {
 		if g.isOpen() || l.needs(g) {
 			return l.lookAt(g)
@@ -244,8 +244,12 @@ func (l *Log) settleSize(g *generation) (cut []*generation) {
 	if !errors.Is(err, errChanged) && !errors.Is(err, errMoved) {
 		return nil
 	}
-	if i, err := lstat(g.pub.Path); err == nil && i.sameFile(g.dev, g.ino) {
-		cut = append(cut, newOld(sibling{g.pub.Path, i}))
+	if errors.Is(err, errChanged) {
+		// It may have been renamed on, and is looked for.
+		if l.blind || path == l.name {
+			path = g.pub.Path
+		}
+		cut = append(cut, newOld(sibling{path, info{dev: g.dev, ino: g.ino, mtime: g.pub.Modified}}))
 		g.reason = Truncated
 	}
 	if !l.adopt(g) {

@@ -61,6 +61,8 @@ type Set struct {
 	events []inotify.Event
 	round  round
 	fresh  []*Log // that joined in this round and were not looked at yet
+
+	unheard []*Log // see Log.unheard
 }
 
 // A dir is a directory that matters: something in it is, or may come to be, a

@@ -145,8 +145,7 @@ func (l *Log) locate(g *generation) (found, sure bool) {
 		return true, true
 	}
 	if g.isOpen() {
-		// The kernel knows, wherever it went; a deleted file's name does not exist.
-		return try(nameOf(g.held.f)), true
+		return l.locateOpen(g, try)
 	}
 	siblings, sure := l.listSiblings()
 	for _, s := range siblings {
@@ -156,6 +155,26 @@ func (l *Log) locate(g *generation) (found, sure bool) {
 				return true, true
 			}
 		}
+	}
+	return false, sure
+}
+
+// locateOpen is locate for an open file: the kernel knows, wherever it went. It
+// may be renamed before the name it had is tried.
+func (l *Log) locateOpen(g *generation, try func(path string) bool) (found, sure bool) {
+	const tries = 10
+	sure = true
+	var last string
+	for range tries {
+		name := nameOf(g.held.f)
+		switch {
+		case try(name):
+			return true, true
+		case name == "", name == l.name, strings.HasSuffix(name, deletedSuffix):
+			return false, true
+		}
+		sure = sure && (last == "" || last == name)
+		last = name
 	}
 	return false, sure
 }
@@ -204,9 +223,13 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 		return false
 	}
 	g.forgetHeld()
-	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool {
-		return noted.pub.ord == 0 && noted.ino == s.ino && noted.pub.Path == s.path
-	})
+	l.old = slices.DeleteFunc(l.old, func(noted *generation) bool { return noted.pub.ord == 0 && noted.isBy(s) })
+	for _, was := range l.old {
+		if was != g && was.pub.Readable && was.isBy(s) {
+			was.gone() // its inode is the copy's now
+			l.changedNow(was)
+		}
+	}
 	l.set.disown(g.ino, l)
 	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
 	l.set.own(g.ino, l)
@@ -266,12 +289,17 @@ func (l *Log) isCopyOf(g *generation, s sibling) bool {
 }
 
 // isSent says that the sibling is a generation that is, or was, read in its
-// own right. A copy that was only noted may still be read on from.
+// own right. A copy that was only noted may still be read on from. So may a file
+// of which no more than the inode and the name are those of another: what had
+// them is deleted, and the copy has its inode.
 func (l *Log) isSent(s sibling) bool {
 	return slices.ContainsFunc(l.old, func(g *generation) bool {
-		return g.pub.ord > 0 && g.pub.Path == s.path && g.ino == s.ino
+		return g.pub.ord > 0 && g.isBy(s) && (g.isOpen() || g.print.n >= tailMax && l.isAt(g, s.path))
 	})
 }
+
+// isBy says that g was where the sibling is, in a file of the same inode.
+func (g *generation) isBy(s sibling) bool { return g.ino == s.ino && g.pub.Path == s.path }
 
 // unknownSiblings returns, oldest first, the generations that came and were
 // rotated away while nobody looked: siblings without an id that did not appear
@@ -337,10 +365,11 @@ func (l *Log) findOld() {
 }
 
 // isWeak says that too little of g is known to tell whether the file, which has
-// its inode and has grown, is g with late bytes or another in its place.
+// its inode, begins like it and has grown, is g with late bytes or another in its
+// place.
 func (l *Log) isWeak(g *generation) bool {
 	i, err := lstat(g.pub.Path)
-	return err == nil && g.pub.Size < tailMax && !g.isOpen() && i.size > g.pub.Size
+	return err == nil && g.pub.Size < tailMax && !g.isOpen() && i.size > g.pub.Size && l.isAt(g, g.pub.Path)
 }
 
 // decideWeak takes the side on which nothing is lost: if files were rotated
@@ -370,12 +399,31 @@ func (l *Log) noteSiblings() {
 	l.note(func(s sibling) bool { return l.cur == nil || !s.sameFile(l.cur.dev, l.cur.ino) })
 }
 
-// noteCopies does the same with the copies that nothing was read on from.
+// noteCopies does the same with the copies that nothing was read on from, where
+// they are by the hints. What is elsewhere waits for the hint: it could be another
+// file, which has the inode of a copy that was deleted.
 func (l *Log) noteCopies() {
-	if len(l.rare.copies) > 0 {
-		l.note(l.isCopy)
-		l.more().copies = nil
+	if len(l.rare.copies) == 0 {
+		return
 	}
+	m := l.more()
+	l.note(func(s sibling) bool {
+		return slices.ContainsFunc(m.copies, func(c sibling) bool { return c.path == s.path && c.sameFile(s.dev, s.ino) })
+	})
+	m.copies = slices.DeleteFunc(m.copies, l.known)
+}
+
+// forgetNoted takes out what is known of s as a sibling that is nobody's
+// continuation: a hint said that it was at the log's path.
+func (l *Log) forgetNoted(s sibling) {
+	l.old = slices.DeleteFunc(l.old, func(g *generation) bool {
+		if g.pub.ord > 0 || g.ino != s.ino {
+			return false
+		}
+		g.forgetHeld()
+		l.oldPub = nil
+		return true
+	})
 }
 
 func (l *Log) note(which func(sibling) bool) {

@@ -39,6 +39,10 @@ func statPath(path string) (i info, real string, err error) {
 	return infoOf(fi), real, err
 }
 
+// deletedSuffix is what Linux says behind the name of an open file that has none
+// any more.
+const deletedSuffix = " (deleted)"
+
 // missing says that the error means: there is no file of that name (now).
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || isNotDir(err)

@@ -72,7 +72,7 @@ func openLog(path string) (*os.File, error) {
 }
 
 // nameOf returns the name an open file has now, or "" where the system does
-// not tell. A deleted file's name ends in " (deleted)", so it is not found.
+// not tell. A deleted file's name ends in deletedSuffix, so it is not found.
 func nameOf(f *os.File) string {
 	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
 	if err != nil {

@@ -24,7 +24,7 @@ type trails []trail
 func (ts trails) add(from, to, log string) trails {
 	if i := ts.at(to); i >= 0 {
 		ts[i].path = "" // renamed over
-	} else if to == log && from != "" && !ts.left(to) {
+	} else if from != "" && to != "" && !ts.left(to) {
 		ts = append(ts, trail{from: to}) // the same, if there was a file
 	}
 	if i := ts.at(from); i >= 0 {
@@ -87,13 +87,17 @@ func (l *Log) followTrails(now time.Time) (before, after []*generation) {
 		if t.from != l.name && !t.wasAtPath || !t.ok || t.path == l.name {
 			continue // never at the path; or still there, for lookPath; or gone, and nobody could have read it
 		}
-		switch {
-		case !seen && l.isCurrent(t):
+		s := sibling{t.path, t.info}
+		if !seen && l.isCurrent(t) {
 			seen = true
 			before, unseen = append(before, unseen...), nil
+			l.cur.left = true // also if the hint that it came was not heard before this one
 			l.relocate(l.cur, t.path, now)
-		case !l.known(sibling{t.path, t.info}) && !l.isOthers(sibling{t.path, t.info}):
-			unseen = append(unseen, newOld(sibling{t.path, t.info}))
+			continue
+		}
+		l.forgetNoted(s)
+		if !l.known(s) && !l.isOthers(s) {
+			unseen = append(unseen, newOld(s))
 		}
 	}
 	if seen {
@@ -136,6 +140,7 @@ func (l *Log) isCurrent(t trail) bool {
 // followOld moves the old generations along. Where one is by the hints is where
 // the next hint finds it, even if its file has been renamed on meanwhile.
 func (l *Log) followOld(ts trails, now time.Time) {
+	l.followCopies(ts)
 	olds := make([]*generation, len(ts)) // by the names before the round
 	for i, t := range ts {
 		olds[i] = l.oldOf(t)
@@ -185,10 +190,27 @@ func (l *Log) isAtPath() bool {
 // place: copytruncate begins so.
 func (l *Log) noteCopy(t trail) {
 	const enough = 100
-	if t.ok && t.path != l.name && len(l.rare.copies) < enough {
+	if t.ok && t.path != l.name {
 		m := l.more()
 		m.copies = append(m.copies, sibling{t.path, t.info})
+		m.copies = m.copies[max(0, len(m.copies)-enough):]
 	}
+}
+
+// followCopies moves the copies along, and forgets those that were deleted: their
+// inodes may be another file's next.
+func (l *Log) followCopies(ts trails) {
+	if len(l.rare.copies) == 0 {
+		return
+	}
+	m := l.more()
+	for i := range m.copies {
+		c := &m.copies[i]
+		if j := slices.IndexFunc(ts, func(t trail) bool { return t.from == c.path }); j >= 0 {
+			c.path = ts[j].path
+		}
+	}
+	m.copies = slices.DeleteFunc(m.copies, func(c sibling) bool { return c.path == "" })
 }
 
 func (l *Log) isCopy(s sibling) bool {
