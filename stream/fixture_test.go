@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,14 +43,26 @@ type world struct {
 	sse        *stream.SSE
 	tcp        *stream.TCP
 	url        string
-	addr       string // of TCP
-	kill       func() // ends it without its having time to save anything
-	stop       func() // ends it well
+	addr       string     // of TCP
+	mu         sync.Mutex // guards open
+	open       map[*client]bool
+
+	kill func() // ends it without its having time to save anything
+	stop func() // ends it well
 }
 
 func newWorld(t *testing.T, opt stream.Options) *world {
 	dir := t.TempDir()
-	return &world{t: t, dir: dir, opt: opt}
+	w := &world{t: t, dir: dir, opt: opt, open: make(map[*client]bool)}
+	t.Cleanup(func() {
+		w.mu.Lock()
+		open := slices.Collect(maps.Keys(w.open))
+		w.mu.Unlock()
+		for _, c := range open {
+			c.close()
+		}
+	})
+	return w
 }
 
 // start runs it over all of the directory. It may be stopped and started again.
@@ -213,8 +227,9 @@ func (s *sseReader) next() (e event, err error) {
 
 // A client reads a stream over HTTP.
 type client struct {
-	t    *testing.T
-	resp *http.Response
+	t     *testing.T
+	world *world
+	resp  *http.Response
 	sseReader
 	cancel context.CancelFunc
 }
@@ -234,8 +249,10 @@ func (w *world) get(query, last string) *client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := &client{t: w.t, resp: resp, sseReader: sseReader{r: bufio.NewReader(resp.Body), last: last}, cancel: cancel}
-	w.t.Cleanup(c.close)
+	c := &client{t: w.t, world: w, resp: resp, sseReader: sseReader{r: bufio.NewReader(resp.Body), last: last}, cancel: cancel}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open[c] = true
 	return c
 }
 
@@ -254,6 +271,9 @@ func (w *world) connect(query, last string) *client {
 }
 
 func (c *client) close() {
+	c.world.mu.Lock()
+	delete(c.world.open, c)
+	c.world.mu.Unlock()
 	c.cancel()
 	c.resp.Body.Close()
 }
