@@ -53,16 +53,7 @@ type world struct {
 
 func newWorld(t *testing.T, opt stream.Options) *world {
 	dir := t.TempDir()
-	w := &world{t: t, dir: dir, opt: opt, open: make(map[*client]bool)}
-	t.Cleanup(func() {
-		w.mu.Lock()
-		open := slices.Collect(maps.Keys(w.open))
-		w.mu.Unlock()
-		for _, c := range open {
-			c.close()
-		}
-	})
-	return w
+	return &world{t: t, dir: dir, opt: opt, open: make(map[*client]bool)}
 }
 
 // start runs it over all of the directory. It may be stopped and started again.
@@ -122,6 +113,7 @@ func (w *world) start() *world {
 	}
 	w.stop, w.kill = func() { end(true) }, func() { end(false) }
 	t.Cleanup(w.stop)
+	t.Cleanup(w.closeAll) // before that
 	w.until("all logs are read", w.stream.Reading)
 	return w
 }
@@ -160,6 +152,16 @@ func (w *world) write(name, text string) {
 	}
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// closeAll closes the clients that are still there.
+func (w *world) closeAll() {
+	w.mu.Lock()
+	open := slices.Collect(maps.Keys(w.open))
+	w.mu.Unlock()
+	for _, c := range open {
+		c.close()
 	}
 }
 
