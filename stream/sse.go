@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,9 @@ import (
 const (
 	// writeDeadline is how long one write to a client may take, at least.
 	writeDeadline = 10 * time.Second
-	// ssePiece is the most that is written at once, sseSlowPiece the same to a
-	// client that took more than a second for the last: it may be very slow.
-	ssePiece, sseSlowPiece = 64 << 10, 4 << 10
+	// A write has sseFirst bytes at most to begin with; after one that was quick
+	// sseMost, after one that took more than a second sseLeast.
+	sseFirst, sseMost, sseLeast = 64 << 10, 512 << 10, 4 << 10
 	// sseRetry is how long a browser waits before it connects again.
 	sseRetry = 2 * time.Second
 	// sseDrain is how long clients are sent what is there when we end.
@@ -133,7 +134,7 @@ type sseClient struct {
 	w        http.ResponseWriter
 	rc       *http.ResponseController
 	deadline time.Time // of writes
-	slow     bool      // the last piece took long
+	piece    int       // the most to write at once; see sseFirst
 }
 
 // badPosition is an id that no client can have been given.
@@ -262,16 +263,17 @@ func (c *sseClient) write(p []byte) error {
 				return err
 			}
 		}
-		piece := ssePiece
-		if c.slow {
-			piece = sseSlowPiece
-		}
-		n, err := c.w.Write(p[:min(len(p), piece)])
+		n, err := c.w.Write(p[:min(len(p), cmp.Or(c.piece, sseFirst))])
 		c.sse.sent.Add(int64(n))
 		if err != nil {
 			return err
 		}
-		c.slow = time.Since(now) > time.Second
+		switch took := time.Since(now); {
+		case took > time.Second:
+			c.piece = sseLeast
+		case took < time.Second/10:
+			c.piece = sseMost
+		}
 		p = p[n:]
 	}
 	return c.rc.Flush()

@@ -99,6 +99,7 @@ func (p *streaming) close() error {
 func (p *streaming) run(ctx context.Context, announce, stopping func()) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	shareCores()
 	defer runSet(p.set, p.log)()
 	defer p.start(context.WithoutCancel(ctx), p.state)()
 	defer context.AfterFunc(ctx, func() {
