@@ -17,11 +17,12 @@ const (
 	// blockSize is how much of the spool is rendered as one piece for all who
 	// want the same view of it.
 	blockSize = 256 << 10
-	// cacheSize is how many bytes of rendered blocks are kept for whoever comes. As
-	// much again may be kept by clients that are stuck somewhere. When they have
-	// it, others that are behind are rendered a piece of aloneSize at a time, each
-	// for itself; those within window of the end still share.
-	cacheSize = 24 << 20
+	// cacheSize is how many bytes of rendered blocks are kept for whoever comes, and
+	// stuckSize how many more clients that are stuck somewhere may keep. When they
+	// have them, others that are behind are rendered a piece of aloneSize at a
+	// time, each for itself; those within window of the end still share.
+	cacheSize = 40 << 20
+	stuckSize = 16 << 20
 	aloneSize = 16 << 10
 	window    = 4 * blockSize
 )
@@ -76,6 +77,30 @@ type views struct {
 	recent list.List                  // the last used first
 	size   int64                      // of those
 	stuck  int64                      // the size of the others, which clients keep
+	free   []rendered                 // of blocks that nobody has any more, to be used again
+}
+
+// maxFree is how many blocks' memory is kept to be used again.
+const maxFree = 16
+
+// recycle keeps the memory of a block that nobody looks at or can find.
+func (vs *views) recycle(b *block) {
+	if r := b.now.Load(); r != nil && b.key.view.filter == nil && len(vs.free) < maxFree {
+		vs.free = append(vs.free, rendered{data: r.data[:0], marks: r.marks[:0]})
+	}
+}
+
+// fresh returns room for a block of which all will be shown.
+func (vs *views) fresh() *rendered {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	n := len(vs.free)
+	if n == 0 {
+		return &rendered{data: make([]byte, 0, blockSize*5/4), marks: make([]mark, 0, 1024)}
+	}
+	r := vs.free[n-1]
+	vs.free = vs.free[:n-1]
+	return &r
 }
 
 // join returns the view of those who want the same. It must be left.
@@ -123,6 +148,8 @@ func (vs *views) drop(e *list.Element) {
 	vs.size -= b.size
 	if b.users > 0 {
 		vs.stuck += b.size
+	} else {
+		vs.recycle(b)
 	}
 }
 
@@ -143,7 +170,7 @@ func (vs *views) enter(l *look, base int64, shared bool) {
 	switch {
 	case e != nil:
 		vs.recent.MoveToFront(e)
-	case shared || vs.stuck < cacheSize:
+	case shared || vs.stuck < stuckSize:
 		e = vs.recent.PushFront(&block{key: key})
 		vs.blocks[key] = e
 	default:
@@ -164,6 +191,7 @@ func (vs *views) leaveBlock(l *look) {
 	defer vs.mu.Unlock()
 	if b.users--; b.users == 0 && !vs.kept(b) {
 		vs.stuck -= b.size
+		vs.recycle(b)
 	}
 }
 
@@ -236,11 +264,11 @@ func (vs *views) rendered(b *block, seg *spool.Segment, until int64) (*rendered,
 		if err != nil {
 			return nil, err
 		}
-		r = &rendered{upTo: first}
-		if b.key.view.filter == nil { // then all of it will come
-			r.data = make([]byte, 0, blockSize*5/4)
-			r.marks = make([]mark, 0, 1024)
+		r = &rendered{}
+		if b.key.view.filter == nil {
+			r = vs.fresh()
 		}
+		r.upTo = first
 	}
 	next := *r
 	if err := b.render(&next, seg, until); err != nil {
