@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/logfile"
 	"fairlead/stream"
 )
 
@@ -218,6 +219,26 @@ func TestPromiseGapBeyondBudget(t *testing.T) {
 			t.Errorf("Stats() = %+v, want a gap", st)
 		}
 	})
+}
+
+// What a gap says of a log that appeared meanwhile begins where its reading began.
+func TestGapOfALogThatBeganLate(t *testing.T) {
+	end := logfile.FromEnd
+	w := newWorld(t, stream.Options{Budget: 16 << 10, Segment: 4 << 10, From: &end})
+	w.write("a.log", "before we came\n")
+	w.start()
+	c := w.connect("", "")
+	first := c.last // in front of everything
+	c.close()
+	for n := 0; n < 1000; n += 50 {
+		w.write("a.log", numbered(n, 50))
+		w.until("it is encoded", func() bool { return w.atEnd(fmt.Sprintf("line %d ", n+49)) })
+	}
+	e := w.connect("", first).want()
+	ranges := decode(t, e.data).Missing[w.path("a.log")]
+	if e.name != "gap" || len(ranges) != 1 || !strings.Contains(ranges[0], ":15-") {
+		t.Errorf("event %q with %q, want a gap from byte 15 on", e.name, ranges)
+	}
 }
 
 // atEnd says whether the newest entry has a text.
