@@ -38,8 +38,6 @@ type part struct {
 	expired bool
 }
 
-func (p *part) end() int64 { return p.base + int64(len(p.data)) }
-
 type hold struct {
 	g *spool.Segment
 	p *part
