@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -445,6 +446,24 @@ func TestBadQueries(t *testing.T) {
 		n, _ := c.resp.Body.Read(body)
 		if c.resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body[:n]), want) {
 			t.Errorf("GET ?%.80s = %s %q, want 400 with %q", query, c.resp.Status, body[:n], want)
+		}
+	}
+}
+
+// A filter of the stream holds for every client, whatever it asks for, over TCP too.
+func TestFilterOfTheStream(t *testing.T) {
+	f, err := stream.ParseFilter(url.Values{"exclude": {"secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, stream.Options{Filter: f}).start()
+	lines, all, some := w.dial(), w.connect("", ""), w.connect("q=open", "")
+	w.write("a.log", "a secret\nfirst\nan open secret\nopen\n")
+	all.wantMessages("first", "open")
+	some.wantMessages("open")
+	for _, want := range []string{"first", "open"} {
+		if e := decode(t, lines.line()); e.Message != want {
+			t.Errorf("over TCP: %q, want %q", e.Message, want)
 		}
 	}
 }
