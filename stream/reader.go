@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -87,7 +88,7 @@ func (r *reader) skip(to int64) (gap []byte, err error) {
 	}
 	sp, off := r.stream.spool, r.off.Load()+int64(len(rest))
 	for {
-		missing, err := r.stream.missing(spool.Pos{Epoch: sp.Epoch(), Off: off}, r.seg, to)
+		missing, err := r.stream.missing(spool.Pos{Epoch: sp.Epoch(), Off: off}, r.seg, to, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -136,11 +137,23 @@ func (r *reader) wait(ctx context.Context, changed <-chan struct{}, beat <-chan 
 	}
 }
 
+// end returns where the spool ends, and how far the logs have come there.
+func (s *Stream) end() (int64, ledger) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stands := make(ledger, len(s.stands))
+	for name, ps := range s.stands {
+		stands[name] = slices.Clone(ps)
+	}
+	return s.spool.End(), stands
+}
+
 // missing is what of the logs is in the spool between two of its positions, or
 // was, as GEN:FROM-TO by source. seg is the segment that from is in, if there is
 // one still; else what is missing begins where that segment did, so it may be
-// more than the client misses, and never less.
-func (s *Stream) missing(from spool.Pos, seg *spool.Segment, to int64) (map[string][]string, error) {
+// more than the client misses, and never less. to is where a segment begins, or
+// else stands are those at to.
+func (s *Stream) missing(from spool.Pos, seg *spool.Segment, to int64, stands ledger) (map[string][]string, error) {
 	marks, known := s.spool.Marks(from)
 	had, first, now := make(ledger), make(ledger), make(ledger)
 	if known {
@@ -164,14 +177,10 @@ func (s *Stream) missing(from spool.Pos, seg *spool.Segment, to int64) (map[stri
 			now.addText(m.Notes)
 		}
 	}
-	if to >= s.spool.End() {
-		s.mu.Lock()
-		for _, ps := range s.stands {
-			for _, p := range ps {
-				now.add(p)
-			}
+	for _, ps := range stands {
+		for _, p := range ps {
+			now.add(p)
 		}
-		s.mu.Unlock()
 	}
 	bySource := make(map[string][]string)
 	for name, ranges := range missing(had, now, first) {

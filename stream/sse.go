@@ -156,7 +156,8 @@ func (c *sseClient) begin(q sseQuery, at spool.Pos) (gap []byte, err error) {
 	case at.Epoch != sp.Epoch(), at.Off > end:
 		// Of another epoch nobody knows what the client has got beyond what its
 		// marks say. It is told all that may be missing, and goes on at the end.
-		missing, err := c.stream.missing(at, nil, end)
+		end, stands := c.stream.end()
+		missing, err := c.stream.missing(at, nil, end, stands)
 		c.off.Store(end)
 		c.out.gap(end - min(at.Off, end))
 		return appendGap(nil, missing), err
