@@ -64,7 +64,7 @@ FAIRLEAD_STREAM_BUDGET=BYTES is how many are kept (1 GiB, in memory 64 MiB).`,
 func asLogwisp(ctx context.Context, c *common, o logwisp.Options) (err error) {
 	log := c.logger()
 	if os.Getenv("FAIRLEAD_STANDIN_QUIET") != "1" {
-		log.Info("logwisp is fairlead here; in its own words", "command", o.Native())
+		log.Info("logwisp is fairlead here; in words of its own, once `fairlead up` is there", "command", o.Native())
 	}
 	for _, what := range o.Ignored {
 		log.Warn("ignored", "what", what)
