@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -17,31 +16,39 @@ import (
 const (
 	defaultServe = "127.0.0.1:4321"
 	defaultHTTP  = "127.0.0.1:8080"
+)
 
-	roomServe = "serve" // also systemd's FileDescriptorName
-	roomHTTP  = "http"
-
+// What a listener is for; also systemd's FileDescriptorName.
+const (
+	roomServe   = "serve"
+	roomHTTP    = "http"
 	roomEntries = "tcp" // JSON lines
 )
 
-// listening is what the flags say about where to listen, and how.
+// listening is where to listen, and how.
 type listening struct {
-	serve []string
-	http  string // an address, or off
-	cert  string
+	wants []want
+	cert  string // files; empty: no TLS
 	key   string
 	plain bool
-
-	asked func(flag string) bool // was it on the command line?
+	pair  *certificate // what they hold, once bound
 }
 
-func (l *listening) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&l.serve, "listen", []string{defaultServe}, "`ADDR:PORT` of the raw stream; may be repeated")
-	f.StringVar(&l.http, "http", defaultHTTP, "`ADDR:PORT` of HTTP, or off; the next free port if the default is taken")
+// A want is an address that a room shall listen at.
+type want struct {
+	room  string
+	flag  string // that says it
+	addr  string // empty or off: only the sockets that systemd passed
+	asked bool   // it is somebody's word, and no default
+
+	passed []net.Listener // by systemd
+}
+
+// tlsFlags are those of every command that listens.
+func (l *listening) tlsFlags(f *pflag.FlagSet) {
 	f.StringVar(&l.cert, "tls-cert", "", "certificate `FILE` (PEM, with its chain): TLS on every listener")
 	f.StringVar(&l.key, "tls-key", "", "key `FILE` of the certificate")
 	f.BoolVar(&l.plain, "plain", false, "allow listening off loopback without TLS: whoever reaches the port can read every file")
-	l.asked = f.Changed
 }
 
 // An endpoint is a listener that is bound.
@@ -65,7 +72,7 @@ func (l *listening) bind(log *slog.Logger) (bound []endpoint, err error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := l.certificate()
+	l.pair, err = loadCertificate(l.cert, l.key)
 	if err != nil {
 		return nil, err
 	}
@@ -79,13 +86,13 @@ func (l *listening) bind(log *slog.Logger) (bound []endpoint, err error) {
 			lns = []net.Listener{ln}
 		}
 		for _, ln := range lns {
-			e := endpoint{want.room, ln, certificate != nil}
+			e := endpoint{want.room, ln, l.pair != nil}
 			bound = append(bound, e)
 			if err := l.allow(e, log); err != nil {
 				return bound, err
 			}
 			if e.tls {
-				bound[len(bound)-1].ln = tls.NewListener(ln, tlsConfig(want.room, *certificate))
+				bound[len(bound)-1].ln = tls.NewListener(ln, l.pair.config(want.room))
 			}
 		}
 	}
@@ -98,35 +105,19 @@ func closeAll(bound []endpoint) {
 	}
 }
 
-// A want is one address to listen at, or the sockets systemd passed for it.
-type want struct {
-	room   string
-	flag   string
-	addr   string
-	spare  bool // nobody asked for this port: the next free one will do
-	passed []net.Listener
-}
-
 // wanted returns what to listen at. Once systemd passes sockets, a default that
 // nobody asked for is not opened beside them.
 func (l *listening) wanted(passed map[string][]net.Listener) []want {
 	var wants []want
-	ofRoom := func(room, flag string, addrs ...string) {
-		if lns := passed[room]; len(lns) > 0 {
-			wants = append(wants, want{room: room, passed: lns})
+	taken := make(map[string]bool) // rooms whose passed sockets are among wants
+	for _, w := range l.wants {
+		if lns := passed[w.room]; len(lns) > 0 && !taken[w.room] {
+			taken[w.room] = true
+			wants = append(wants, want{room: w.room, passed: lns})
 		}
-		if len(passed) > 0 && !l.asked(flag) {
-			return
+		if w.addr != "" && w.addr != "off" && (len(passed) == 0 || w.asked) {
+			wants = append(wants, w)
 		}
-		for _, addr := range addrs {
-			wants = append(wants, want{room: room, flag: flag, addr: addr, spare: room == roomHTTP && !l.asked(flag)})
-		}
-	}
-	ofRoom(roomServe, "listen", l.serve...)
-	if l.http == "off" || l.http == "" {
-		ofRoom(roomHTTP, "http")
-	} else {
-		ofRoom(roomHTTP, "http", l.http)
 	}
 	return wants
 }
@@ -151,7 +142,7 @@ func (l *listening) open(w want, log *slog.Logger) (net.Listener, error) {
 	if free == nil {
 		return nil, exitf(exitFailed, "port %d is in use, and so are the next ones; name another with --%s", addr.Port, w.flag)
 	}
-	if w.spare {
+	if w.room == roomHTTP && !w.asked {
 		log.Warn("the default HTTP port is in use: took the next free one", "addr", free.Addr().String(),
 			"cure", "choose it with --http")
 		return free, nil
@@ -233,27 +224,4 @@ func warnOpen(bound []endpoint, log *slog.Logger) {
 				"room", e.room, "addr", addr.String(), "cure", "--tls-cert and --tls-key, or a loopback address")
 		}
 	}
-}
-
-// certificate loads what the flags name; nil without.
-func (l *listening) certificate() (*tls.Certificate, error) {
-	if l.cert == "" && l.key == "" {
-		return nil, nil
-	}
-	if l.cert == "" || l.key == "" {
-		return nil, usagef("--tls-cert and --tls-key go together")
-	}
-	pair, err := tls.LoadX509KeyPair(l.cert, l.key)
-	if err != nil {
-		return nil, exitf(exitUsage, "load the certificate %s with the key %s: %v", l.cert, l.key, strings.TrimPrefix(err.Error(), "tls: "))
-	}
-	return &pair, nil
-}
-
-func tlsConfig(room string, pair tls.Certificate) *tls.Config {
-	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
-	if room == roomHTTP {
-		cfg.NextProtos = []string{"h2", "http/1.1"}
-	}
-	return cfg
 }

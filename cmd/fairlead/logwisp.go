@@ -140,12 +140,12 @@ func listenLogwisp(o logwisp.Options) (bound []endpoint, err error) {
 			return bound, fmt.Errorf("%s server error: %w", s.name, err)
 		}
 		bound = append(bound, endpoint{s.room, ln, s.TLSCert != ""})
-		certificate, err := (&listening{cert: s.TLSCert, key: s.TLSKey}).certificate()
+		pair, err := loadCertificate(s.TLSCert, s.TLSKey)
 		if err != nil {
 			return bound, err
 		}
-		if certificate != nil {
-			bound[len(bound)-1].ln = tls.NewListener(ln, tlsConfig(s.room, *certificate))
+		if pair != nil {
+			bound[len(bound)-1].ln = tls.NewListener(ln, pair.config(s.room))
 		}
 	}
 	return bound, nil

@@ -47,7 +47,10 @@ TERM or INT: no new clients; those there are get what there is, for at most
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
 	}
 	f := cmd.Flags()
-	s.listening.flags(f)
+	f.StringArrayVar(&s.listen, "listen", []string{defaultServe}, "`ADDR:PORT` of the raw stream; may be repeated")
+	f.StringVar(&s.http, "http", defaultHTTP, "`ADDR:PORT` of HTTP, or off; the next free port if the default is taken")
+	s.tlsFlags(f)
+	s.given = f.Changed
 	f.StringVar(&s.atEnd, "at-end", "close", "what the end of a generation does: `close`, follow, linger or exit")
 	f.BoolVar(&s.shareLocal, "share-local", false, "let every user of this machine read all we can")
 	f.IntVar(&s.sendBuffer, "send-buffer", serve.DefaultSendBuffer, "`BYTES` the kernel buffers for a client")
@@ -67,6 +70,9 @@ type serveCommand struct {
 	*common
 	listening
 
+	listen        []string
+	http          string
+	given         func(flag string) bool // was it on the command line?
 	atEnd         string
 	shareLocal    bool
 	sendBuffer    int
@@ -92,6 +98,7 @@ func (s *serveCommand) run(ctx context.Context, targets []string) error {
 	}
 	defer state.Close()
 	set := &logfile.Set{State: state.dir, PinBytes: s.pinBytes, PinFor: s.pinFor, NoEvents: s.poll}
+	s.wants = s.places()
 	bound, err := s.bind(log)
 	if err != nil {
 		return err
@@ -110,6 +117,15 @@ func (s *serveCommand) run(ctx context.Context, targets []string) error {
 		MaxClients: s.maxClients, MaxPerAddress: s.maxPerAddress, HeaderTimeout: s.headerTimeout, Drain: drainLimit,
 	}
 	return p.run(ctx)
+}
+
+// places returns where the flags say to listen.
+func (s *serveCommand) places() []want {
+	var wants []want
+	for _, addr := range s.listen {
+		wants = append(wants, want{room: roomServe, flag: "listen", addr: addr, asked: s.given("listen")})
+	}
+	return append(wants, want{room: roomHTTP, flag: "http", addr: s.http, asked: s.given("http")})
 }
 
 // parse checks what the flags say before anything is opened.

@@ -65,8 +65,8 @@ func asTailsrv(ctx context.Context, c *common, o tailsrv.Options) error {
 		return err
 	}
 	defer state.Close()
-	listen := listening{serve: []string{fmt.Sprintf("0.0.0.0:%d", o.Port)}, http: "off", plain: true,
-		asked: func(string) bool { return true }}
+	listen := listening{plain: true,
+		wants: []want{{room: roomServe, flag: "port", addr: fmt.Sprintf("0.0.0.0:%d", o.Port), asked: true}}}
 	bound, err := listen.bind(log)
 	if err != nil {
 		return err
