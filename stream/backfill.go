@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fastjson"
+
 	"fairlead/logfile"
 )
 
@@ -131,6 +133,17 @@ func (b *backfill) merge(begin []stand) (out []byte) {
 		}
 	}
 	return out
+}
+
+// levelsOf counts entries by their levels.
+func levelsOf(entries []byte) (t tally) {
+	var p fastjson.Parser
+	for line := range bytes.Lines(entries) {
+		if v, err := p.ParseBytes(line); err == nil {
+			t[rank(v.GetStringBytes("level"))]++
+		}
+	}
+	return t
 }
 
 // entryTime returns the time of an entry of ours.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,4 +54,18 @@ func BenchmarkAddSyslog(b *testing.B) {
 
 func BenchmarkAddCRI(b *testing.B) {
 	benchAdd(b, fill(`2024-05-06T07:08:09.123456789Z stdout F {}`))
+}
+
+// BenchmarkRead asks how far 20,000 logs have been read.
+func BenchmarkRead(b *testing.B) {
+	s := &Stream{stands: make(ledger)}
+	for i := range 20_000 {
+		name := "/var/log/" + strconv.Itoa(i)
+		s.stands[name] = stands{{name: name, pos: logfile.Pos{Gen: logfile.NewGenID(), Off: 1}}}
+	}
+	for b.Loop() {
+		if n := len(s.Read()); n != 20_000 {
+			b.Fatalf("%d logs", n)
+		}
+	}
 }

@@ -127,29 +127,61 @@ func (f *Filter) ofSource(source []byte) bool {
 	})
 }
 
+// ofText looks at the message and at the fields as JSON, each by itself.
 func (f *Filter) ofText(message []byte, fields *fastjson.Value) bool {
-	if len(f.texts) > 0 {
-		text := bytes.ToLower(message)
-		if fields != nil {
-			text = append(text, bytes.ToLower(fields.MarshalTo(nil))...)
-		}
-		for _, want := range f.texts {
-			if !bytes.Contains(text, []byte(want)) {
-				return false
-			}
-		}
+	if len(f.texts)+len(f.all)+len(f.none) == 0 {
+		return true
+	}
+	var json []byte
+	if fields != nil {
+		json = unmarked(fields.MarshalTo(nil))
 	}
 	for _, re := range f.all {
-		if !re.Match(message) {
+		if !re.Match(message) && !(fields != nil && re.Match(json)) {
 			return false
 		}
 	}
 	for _, re := range f.none {
-		if re.Match(message) {
+		if re.Match(message) || fields != nil && re.Match(json) {
+			return false
+		}
+	}
+	if len(f.texts) == 0 {
+		return true
+	}
+	message, json = bytes.ToLower(message), bytes.ToLower(json)
+	for _, want := range f.texts {
+		if !bytes.Contains(message, []byte(want)) && !bytes.Contains(json, []byte(want)) {
 			return false
 		}
 	}
 	return true
+}
+
+// unmarked is JSON as people write it: in ours <, > and & are escapes, so that
+// nobody takes it for markup.
+func unmarked(json []byte) []byte {
+	if !bytes.Contains(json, []byte(`\u00`)) {
+		return json
+	}
+	out := json[:0]
+	for i := 0; i < len(json); i++ {
+		if json[i] != '\\' || i+1 == len(json) {
+			out = append(out, json[i])
+			continue
+		}
+		switch string(json[i:min(len(json), i+6)]) {
+		case `\u003c`:
+			out, i = append(out, '<'), i+5
+		case `\u003e`:
+			out, i = append(out, '>'), i+5
+		case `\u0026`:
+			out, i = append(out, '&'), i+5
+		default:
+			out, i = append(out, json[i], json[i+1]), i+1
+		}
+	}
+	return out
 }
 
 // levelRanks are the words that programs use, from 1 (trace) to 6 (fatal).

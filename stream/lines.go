@@ -31,6 +31,8 @@ type Lines struct {
 	n     int64       // bytes behind the group: empty lines and the unfinished one
 	line  unfinished
 	rest  bool // the next line is what follows an entry with "partial"
+
+	levels tally // of the entries since it was emptied last
 }
 
 // An unfinished line has no newline yet.
@@ -107,6 +109,32 @@ func (l *Lines) Pos(there logfile.Pos) logfile.Pos {
 	return there
 }
 
+// enter makes pos the place where the next entry begins, inside a line perhaps: the
+// rest of that is plain text. No line may be waiting.
+func (l *Lines) enter(pos logfile.Pos, inside bool) {
+	l.Add(nil, logfile.Span{Gen: pos.Gen, Off: pos.Off}, nil)
+	l.at, l.n, l.rest = pos, 0, inside
+}
+
+// lineStart returns where the bytes begin that are in no line yet which an entry is
+// made of, if there are such.
+func (l *Lines) lineStart() int64 { return l.at.Off + l.group.n }
+
+// joins says that a line would be added to the group that waits.
+func (l *Lines) joins(line []byte) bool {
+	switch {
+	case l.group.n == 0 || len(line) == 0:
+		return false
+	case l.group.multiLine:
+		return indented(line)
+	}
+	c, ok := l.peek(line)
+	return ok && l.group.takes(c)
+}
+
+// indented says that with MultiLine a line belongs to the one before it.
+func indented(line []byte) bool { return line[0] == ' ' || line[0] == '\t' }
+
 // begin asks for the time, once for all entries of a call.
 func (l *Lines) begin() {
 	now, location := l.Now, l.Location
@@ -156,7 +184,7 @@ func (l *Lines) take(dst, line []byte) []byte {
 	}
 	line, truncated := limit(line)
 	if l.group.multiLine {
-		if line[0] == ' ' || line[0] == '\t' {
+		if indented(line) {
 			l.group.add([]byte{'\n'}, false)
 			l.group.add(line, truncated)
 			l.group.n, l.n = l.group.n+l.n, 0
@@ -213,6 +241,7 @@ func (l *Lines) emit(dst, raw []byte, n int64, partial, truncated bool) []byte {
 	}
 	dst = l.head.append(dst, &l.parser.entry, place{l.at.Off, n, partial, truncated}, raw)
 	l.at.Off += n
+	l.levels[rank(l.parser.entry.level.b)]++
 	return dst
 }
 

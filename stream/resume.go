@@ -175,6 +175,8 @@ func (s *Stream) beginWith(ctx context.Context, begin []stand, entries []byte) e
 		return fmt.Errorf("begin stream: %w", err)
 	}
 	s.stands.index().read(entries, false)
+	levels := levelsOf(entries)
+	s.count(&levels)
 	return nil
 }
 

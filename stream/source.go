@@ -147,14 +147,14 @@ func (r *source) encode(ctx context.Context, t *turn, span logfile.Span) error {
 	if err := t.settle(); err != nil {
 		return err
 	}
-	entries, at := t.out, stand{name: r.log.Name(), pos: lines.Pos(logfile.Pos{Gen: span.Gen, Off: span.Off + span.N})}
+	entries, levels, at := t.out, lines.levels.take(), stand{name: r.log.Name(), pos: lines.Pos(logfile.Pos{Gen: span.Gen, Off: span.Off + span.N})}
 	if span.N < readSize {
-		return r.append(ctx, entries, at, r.note(at))
+		return r.append(ctx, entries, levels, at, r.note(at))
 	}
 	// There is more to read: that goes on while this is written.
 	t.out, t.written = t.written, t.out
 	t.writes = make(chan error, 1)
-	go func(note *note, writes chan<- error) { writes <- r.append(ctx, entries, at, note) }(r.note(at), t.writes)
+	go func(note *note, writes chan<- error) { writes <- r.append(ctx, entries, levels, at, note) }(r.note(at), t.writes)
 	return nil
 }
 
@@ -172,10 +172,13 @@ func (r *source) enter(out []byte, span logfile.Span) []byte {
 // append puts entries into the spool, and what they say of the stand with them.
 // It comes back only when that is done, however long the disk is full, or when
 // ctx ends.
-func (r *source) append(ctx context.Context, entries []byte, p stand, note *note) error {
+func (r *source) append(ctx context.Context, entries []byte, levels tally, p stand, note *note) error {
 	s := r.stream
 	for bad := retryFirst; ; bad = min(2*bad, retryLast) {
 		err := s.append(entries, p, note)
+		if err == nil {
+			s.count(&levels)
+		}
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(err, ctx.Err())
 		}
@@ -266,7 +269,7 @@ func (r *source) flush(ctx context.Context) {
 		out := lines.Flush(nil)
 		if pos, ok := behindLast(out); ok {
 			at := stand{name: r.log.Name(), pos: pos}
-			r.append(ctx, out, at, r.note(at))
+			r.append(ctx, out, lines.levels.take(), at, r.note(at))
 		}
 	}
 }
@@ -281,7 +284,7 @@ func (r *source) end(ctx context.Context, e *logfile.Ended) {
 		s.log().Error("bytes are lost: they were gone before they could be read",
 			"path", r.log.Name(), "gen", e.Gen, "off", e.Lost.From, "n", e.Lost.Len(), "reason", e.Reason.String())
 		s.lost.Add(e.Lost.Len())
-		r.append(ctx, AppendLost(nil, r.name, e), at, r.note(at))
+		r.append(ctx, AppendLost(nil, r.name, e), tally{}, at, r.note(at))
 		if err := s.write(at); err != nil {
 			s.failed(err) // at the next start it will be told again
 		}
@@ -295,7 +298,7 @@ func (r *source) end(ctx context.Context, e *logfile.Ended) {
 	r.turned++
 	r.alone = e.Next.Gen.IsZero()
 	if out := s.appendRotate(nil, r, e, e.Next); len(out) > 0 {
-		r.append(ctx, out, at, r.note(at))
+		r.append(ctx, out, tally{}, at, r.note(at))
 	}
 }
 

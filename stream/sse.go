@@ -37,6 +37,7 @@ type SSE struct {
 	Origin    string // Access-Control-Allow-Origin; empty: none, so no page of another site can read it
 
 	outlet
+	searches turns // of those who ask for what was before
 }
 
 // Stats returns the counters.
@@ -45,8 +46,9 @@ func (x *SSE) Stats() OutletStats { return x.stats(x.Stream.spool.End()) }
 // An sseQuery is what a client asks for.
 type sseQuery struct {
 	filter *Filter
-	after  string // an id
-	tail   int    // entries before the end
+	place  string // an id: what is behind it, or before it, is asked for
+	before bool
+	tail   int // entries before that, or before the end
 }
 
 // parseQuery refuses what it does not know: a misspelt word would otherwise mean
@@ -56,7 +58,7 @@ func (x *SSE) parseQuery(r *http.Request) (q sseQuery, err error) {
 	if err != nil {
 		return q, err
 	}
-	known := []string{"source", "level", "q", "regex", "exclude", "tail", "after"}
+	known := []string{"source", "level", "q", "regex", "exclude", "tail", "after", "before"}
 	for key := range values {
 		if !slices.Contains(known, key) && !x.Stream.opt.LogWisp {
 			return q, fmt.Errorf("unknown query %q: there are %s", key, strings.Join(known, ", "))
@@ -66,15 +68,24 @@ func (x *SSE) parseQuery(r *http.Request) (q sseQuery, err error) {
 		return q, err
 	}
 	q.filter = q.filter.and(x.Stream.filter)
-	q.after = values.Get("after")
+	q.place = values.Get("after")
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		q.after = id // the browser knows better than the address it began with
+		q.place = id // the browser knows better than the address it began with
 	}
 	if text := values.Get("tail"); text != "" {
 		q.tail, err = strconv.Atoi(text)
 		if err != nil || q.tail < 0 || q.tail > maxTail {
 			return q, fmt.Errorf("tail %q: want a number from 0 to %d", text, maxTail)
 		}
+	}
+	if id := values.Get("before"); id != "" {
+		switch {
+		case q.place != "":
+			return q, errors.New("both before and after (or a Last-Event-ID): give one of them")
+		case q.tail == 0:
+			return q, errors.New("before says where to go back from, and tail how many entries: give both")
+		}
+		q.place, q.before = id, true
 	}
 	return q, nil
 }
@@ -86,8 +97,8 @@ func (x *SSE) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q, err := x.parseQuery(r)
 	var at spool.Pos
-	if err == nil && q.after != "" {
-		at, err = spool.ParsePos(q.after)
+	if err == nil && q.place != "" {
+		at, err = spool.ParsePos(q.place)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -96,9 +107,16 @@ func (x *SSE) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := x.Stream
 	c := &sseClient{sse: x, w: w, rc: http.NewResponseController(w), reader: s.newReader(&x.outlet, s.views.join(q.filter, true), s.spool.End())}
 	defer c.close()
-	gap, err := c.begin(q, at)
+	gap, err := c.begin(r.Context(), q, at)
+	until := c.off.Load()
+	if err == nil && gap == nil && q.before {
+		err = c.goBack(r.Context(), q.tail)
+	}
 	var bad badPosition
 	switch {
+	case r.Context().Err() != nil:
+		http.Error(w, "we end", http.StatusServiceUnavailable) // or the client has gone
+		return
 	case errors.As(err, &bad):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -108,7 +126,12 @@ func (x *SSE) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.header(w.Header())
-	if err := c.run(r.Context(), gap); err != nil {
+	if q.before {
+		err = c.sendUntil(r.Context(), gap, until)
+	} else {
+		err = c.run(r.Context(), gap)
+	}
+	if err != nil {
 		s.log().Debug("client left", "err", err, "peer", r.RemoteAddr)
 	}
 }
@@ -146,11 +169,11 @@ func (b badPosition) Error() string {
 
 // begin puts the client where it was, or wants to begin, and returns what it has
 // missed, if so.
-func (c *sseClient) begin(q sseQuery, at spool.Pos) (gap []byte, err error) {
+func (c *sseClient) begin(ctx context.Context, q sseQuery, at spool.Pos) (gap []byte, err error) {
 	sp := c.stream.spool
 	switch end := sp.End(); {
-	case q.after == "":
-		off, err := c.stream.back(c.look.view, end, q.tail)
+	case q.place == "":
+		off, err := c.stream.back(ctx, search{view: c.look.view, most: maxBack}, end, q.tail)
 		c.off.Store(off)
 		return nil, err
 	case at.Epoch != sp.Epoch(), at.Off > end:
@@ -167,7 +190,7 @@ func (c *sseClient) begin(q sseQuery, at spool.Pos) (gap []byte, err error) {
 		return gap, err
 	}
 	if first, err := firstEntry(c.seg, at.Off); err != nil || first != at.Off {
-		return nil, errors.Join(badPosition(q.after), err)
+		return nil, errors.Join(badPosition(q.place), err)
 	}
 	return nil, nil
 }
@@ -279,6 +302,9 @@ func (c *sseClient) write(p []byte) error {
 	}
 	return c.rc.Flush()
 }
+
+// eventName is what an event begins with that is no entry.
+var eventName = []byte("event: ")
 
 // position is an id: the place in the spool that a client has come to.
 func position(epoch spool.Epoch, off int64) string { return spool.Pos{Epoch: epoch, Off: off}.String() }

@@ -36,6 +36,14 @@ type view struct {
 	users  int     // guarded by views.mu
 }
 
+// isRecord says that what is sent of a line is a record's.
+func (v *view) isRecord(sent []byte) bool {
+	if v.sse {
+		return bytes.HasPrefix(sent, eventName)
+	}
+	return isRecord(sent)
+}
+
 // A blockKey names one block: a part of a segment, in a view.
 type blockKey struct {
 	view *view
@@ -230,10 +238,7 @@ func (vs *views) read(l *look, seg *spool.Segment, off int64) (data []byte, next
 		vs.enter(l, base, vs.stream.spool.End()-off < window)
 	}
 	if l.block == nil {
-		own := block{key: blockKey{view: l.view}}
-		l.alone = rendered{l.alone.data[:0], l.alone.marks[:0], off}
-		err := own.render(&l.alone, seg, min(end, off+aloneSize))
-		return l.alone.data, l.alone.upTo, err
+		return l.piece(seg, off, end)
 	}
 	l.alone = rendered{}
 	r, err := vs.rendered(l.block, seg, min(end, base+blockSize))
@@ -245,6 +250,15 @@ func (vs *views) read(l *look, seg *spool.Segment, off int64) (data []byte, next
 		data = r.data[r.marks[i].at:]
 	}
 	return data, max(off, r.upTo), nil
+}
+
+// piece renders a little for this client alone: of the entries from off on, those
+// that begin before until.
+func (l *look) piece(seg *spool.Segment, off, until int64) (data []byte, next int64, err error) {
+	own := block{key: blockKey{view: l.view}}
+	l.alone = rendered{l.alone.data[:0], l.alone.marks[:0], off}
+	err = own.render(&l.alone, seg, min(until, off+aloneSize))
+	return l.alone.data, l.alone.upTo, err
 }
 
 // rendered returns the state of a block in which all entries are that begin
