@@ -49,7 +49,7 @@ func (r *reading) assign(n *unstable.Node) {
 		r.set(section, parts[1:], n)
 	case r.known(section) && n.Value().Kind == unstable.InlineTable:
 		r.begin(section, at, false)
-		for it := n.Value().Children(); it.Next(); {
+		for it := n.Value().Children(); !r.more && it.Next(); {
 			r.set(section, keyParts(it.Node()), it.Node())
 		}
 	case r.known(section):

@@ -67,7 +67,7 @@ func TestKeys(t *testing.T) {
 	k := Keys(defaults())[2]
 	k.field, k.kind = [2]int{}, none
 	listen := Key{Name: "http.listen", Section: "http", Last: "listen", Env: "FAIRLEAD_HTTP_LISTEN", Flag: "http", Short: "l",
-		Arg: "ADDR:PORT", Help: "where", Default: "127.0.0.1:8080"}
+		Arg: "ADDR:PORT", Help: "where", Default: "127.0.0.1:8080", Text: true}
 	if k != listen {
 		t.Errorf("Keys()[2] = %+v, want %+v", k, listen)
 	}
@@ -179,6 +179,7 @@ func TestEnvironment(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFile(t, "big", strings.Repeat("x", maxValue+1))
 	writeFile(t, "list", "/a b\n\n/c\n")
+	writeFile(t, "line", "/a b\n")
 	writeFile(t, "two", "x\n\n")
 	for _, c := range []struct {
 		environ string // with | between
@@ -205,10 +206,12 @@ func TestEnvironment(t *testing.T) {
 		{environ: "FAIRLEAD_HTTP_TOKEN_FILE=big", want: "FAIRLEAD_HTTP_TOKEN_FILE=big: this file is larger than 64KiB"},
 		{environ: "FAIRLEAD_HTTP_TOKEN_FILE=two", got: func(s *settings) any { return s.HTTP.Token }, value: "x\n"},
 		{environ: "FAIRLEAD_HTTP_LISTEN=", got: func(s *settings) any { return s.HTTP.Listen }, value: ""},
+		{environ: "FAIRLEAD_HTTP_LISTEN=a|FAIRLEAD_HTTP_LISTEN=b", got: func(s *settings) any { return s.HTTP.Listen }, value: "a"},
 		{environ: "FAIRLEAD_WATCH_TARGETS= /a  /b:c,d", got: func(s *settings) any { return s.Watch.Targets }, value: []string{"/a", "/b:c,d"}},
 		{environ: "FAIRLEAD_WATCH_TARGETS=/a b\n", got: func(s *settings) any { return s.Watch.Targets }, value: []string{"/a b"}},
 		{environ: "FAIRLEAD_WATCH_TARGETS=", got: func(s *settings) any { return s.Watch.Targets }, value: []string{}},
 		{environ: "FAIRLEAD_WATCH_TARGETS_FILE=list", got: func(s *settings) any { return s.Watch.Targets }, value: []string{"/a b", "/c"}},
+		{environ: "FAIRLEAD_WATCH_TARGETS_FILE=line", got: func(s *settings) any { return s.Watch.Targets }, value: []string{"/a b"}},
 	} {
 		s := defaults()
 		_, err := Load(s, Sources{Environ: strings.Split(c.environ, "|")})
@@ -268,6 +271,16 @@ func TestErrorf(t *testing.T) {
 	}
 }
 
+func TestErrorfOfASecretVariable(t *testing.T) {
+	l, err := Load(defaults(), Sources{Environ: []string{"FAIRLEAD_HTTP_TOKEN=hush"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.Errorf("http.token", "too short").Error(), "FAIRLEAD_HTTP_TOKEN: too short"; got != want {
+		t.Errorf("Errorf(http.token) = %s, want %s", got, want)
+	}
+}
+
 func TestValues(t *testing.T) {
 	_, l, err := loadText(t, "[http]\ntoken = \"hush\"\nlisten = \"a\\\"\\u007f\\n\"\nbudget = 1000001\nwait = \"36h\"\n[watch]\ntargets = []")
 	if err != nil {
@@ -314,8 +327,8 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for named, want := range map[string]string{
-		"none": "--config none: there is no such file",
-		"":     "FAIRLEAD_CONFIG none: there is no such file",
+		"none": "none: there is no such file",
+		"":     "FAIRLEAD_CONFIG=none: there is no such file",
 	} {
 		var e *Error
 		if _, err := Find(named, environ("FAIRLEAD_CONFIG=none")); !errors.As(err, &e) || err.Error() != want {

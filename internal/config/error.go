@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -25,16 +24,16 @@ func (e *Error) Error() string {
 
 var errNotThere = errors.New("there is no such file")
 
-// maxErrors of one file are said; the rest is counted.
+// maxErrors of one file are said. Then it is not read any further.
 const maxErrors = 20
 
-func join(errs []*Error, more int) error {
+func join(errs []*Error, more bool) error {
 	all := make([]error, 0, len(errs)+1)
 	for _, e := range errs {
 		all = append(all, e)
 	}
-	if more > 0 {
-		all = append(all, fmt.Errorf("and %d more errors", more))
+	if more {
+		all = append(all, errors.New("there are more errors in the file"))
 	}
 	return errors.Join(all...)
 }

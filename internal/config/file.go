@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -63,7 +62,7 @@ type reading struct {
 	said     map[string]said      // by the name of the key
 	began    map[string]beginning // by the section
 	problems []problem
-	more     int // problems that are not kept
+	more     bool // there are problems that are not kept
 
 	base    int    // where the parser began
 	done    int    // the end of the last expression that was read
@@ -100,11 +99,8 @@ func readTOML(path string, text []byte, keys []Key) *reading {
 		r.problem(span{0, 0}, "this is UTF-16: save it as UTF-8")
 		return r
 	}
-	for next := 0; next < len(r.text); {
+	for next := 0; next < len(r.text) && !r.more; {
 		next = r.parse(next)
-	}
-	if len(r.problems) == 0 {
-		r.confirm()
 	}
 	return r
 }
@@ -115,7 +111,7 @@ func (r *reading) parse(from int) (next int) {
 	var p unstable.Parser
 	r.base, r.done = from, from
 	p.Reset(r.text[from:])
-	for p.NextExpression() {
+	for !r.more && p.NextExpression() {
 		n := p.Expression()
 		if n.Kind == unstable.KeyValue {
 			r.done = r.span(n.Raw).to
@@ -126,24 +122,10 @@ func (r *reading) parse(from int) (next int) {
 		r.done = r.keySpan(n).to
 		r.header(n)
 	}
-	if p.Error() == nil {
+	if r.more || p.Error() == nil {
 		return len(r.text)
 	}
 	return r.syntax(p.Error())
-}
-
-// confirm has the whole file read by the rules of TOML, of which ours, key by
-// key, may have missed one.
-func (r *reading) confirm() {
-	var all map[string]any
-	err := toml.Unmarshal(r.text, &all)
-	if at := (*toml.DecodeError)(nil); errors.As(err, &at) {
-		row, column := at.Position()
-		off := r.lines[min(row, len(r.lines))-1] + column - 1
-		r.problem(span{off, off + 1}, strings.TrimPrefix(at.Error(), "toml: "))
-	} else if err != nil {
-		r.problem(span{0, 0}, strings.TrimPrefix(err.Error(), "toml: "))
-	}
 }
 
 func (r *reading) span(raw unstable.Range) span {
@@ -152,8 +134,7 @@ func (r *reading) span(raw unstable.Range) span {
 }
 
 func (r *reading) problem(at span, format string, args ...any) {
-	if len(r.problems) == maxErrors {
-		r.more++
+	if r.more = len(r.problems) == maxErrors; r.more {
 		return
 	}
 	if len(args) > 0 {

@@ -15,9 +15,9 @@ const fileName = "fairlead.toml"
 // none), or the first there is of what the environment names and of the places
 // where it may be. It returns nothing if there is none.
 func Find(named string, environ []string) (path string, err error) {
-	by := "--config"
+	by := ""
 	if named == "" {
-		named, by = getenv(environ, "FAIRLEAD_CONFIG"), "FAIRLEAD_CONFIG"
+		named, by = getenv(environ, "FAIRLEAD_CONFIG"), "FAIRLEAD_CONFIG="
 	}
 	switch {
 	case named == os.DevNull:
@@ -27,7 +27,7 @@ func Find(named string, environ []string) (path string, err error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = errNotThere
 			}
-			return "", &Error{Where: by + " " + shown(named), Text: bare(err).Error()}
+			return "", &Error{Where: by + shown(named), Text: bare(err).Error()}
 		}
 		return named, nil
 	}

@@ -21,6 +21,7 @@ type Key struct {
 	Help    string
 	Default string // as a flag would say it, items of a list with blanks between
 	Secret  bool   // never shown, and no flag
+	Text    bool   // what it is, if not a number, a size or a duration
 	Bool    bool
 	List    bool
 
@@ -64,7 +65,7 @@ func newKey(section string, f reflect.StructField, value reflect.Value) Key {
 		Secret: f.Tag.Get("secret") == "true",
 		kind:   kindOf(f.Type),
 	}
-	k.Bool, k.List = k.kind == boolean, k.kind == list
+	k.Text, k.Bool, k.List = k.kind == text, k.kind == boolean, k.kind == list
 	switch {
 	case !validName.MatchString(last):
 		panic(fmt.Sprintf("bug: settings: %s of [%s] has no name", f.Name, section))

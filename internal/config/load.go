@@ -62,7 +62,7 @@ type Loaded struct {
 type loading struct {
 	Loaded
 	errs []*Error
-	more int // errors that are only counted
+	more bool // there are errors that are not among them
 }
 
 // Load sets in settings, a pointer to a struct, what the sources say. Its error
