@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+
+	"fairlead/internal/config"
 )
 
 // The exit codes are part of the interface.
@@ -45,11 +47,15 @@ func usagef(format string, args ...any) error {
 // report says on w what went wrong, if anything, and returns the exit code.
 func report(w io.Writer, err error) int {
 	var e *exitError
+	var wrong *config.Error
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return exitOK
 	case stdoutClosed(err):
 		return exitOK // head has seen enough
+	case errors.As(err, &wrong): // each line begins with its place, as a compiler's
+		fmt.Fprintln(w, printable(err.Error()))
+		return exitUsage
 	case !errors.As(err, &e):
 		e = &exitError{exitFailed, err}
 	}

@@ -26,6 +26,9 @@ func help(w io.Writer, cmd *cobra.Command) error {
 	for _, g := range cmd.Groups() {
 		section(&b, title(g.Title), commandList(cmd, g.ID))
 	}
+	if cmd.HasParent() {
+		section(&b, "Commands", commandList(cmd, ""))
+	}
 	switch {
 	case cmd.DisableFlagParsing: // an older tool: Long has them
 	case cmd.HasParent():

@@ -75,7 +75,7 @@ func checkWord(root *cobra.Command, args []string) error {
 
 // withHint adds to a usage error where to look it up.
 func withHint(cmd *cobra.Command, err error) error {
-	if e, ok := err.(*exitError); ok && e.code == exitUsage && !strings.Contains(err.Error(), "`") {
+	if e, ok := err.(*exitError); ok && e.code == exitUsage && e.err != nil && !strings.Contains(err.Error(), "`") {
 		return &exitError{exitUsage, fmt.Errorf("%w (see `%s -h`)", e.err, cmd.CommandPath())}
 	}
 	return err
