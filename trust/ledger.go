@@ -85,7 +85,7 @@ func apply(held map[string]issued, f []string) bool {
 		}
 		held[i.Name] = i
 		return true
-	case len(f) == 3 && f[0] == "revoke" && checkName(f[1]) == nil:
+	case len(f) == 3 && f[0] == "revoke" && CheckName(f[1]) == nil:
 		if _, err := parseTime(f[2]); err != nil {
 			return false
 		}
@@ -97,7 +97,7 @@ func apply(held map[string]issued, f []string) bool {
 
 // parseToken reads NAME ROLE SHA256 CREATED EXPIRES.
 func parseToken(f []string) (i issued, err error) {
-	if err := checkName(f[0]); err != nil {
+	if err := CheckName(f[0]); err != nil {
 		return i, err
 	}
 	i.Name = f[0]

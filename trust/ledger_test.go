@@ -22,7 +22,7 @@ func FuzzLedger(f *testing.F) {
 			return
 		}
 		for _, i := range l.tokens {
-			if checkName(i.Name) != nil || i.Role != RoleView && i.Role != RoleAct {
+			if CheckName(i.Name) != nil || i.Role != RoleView && i.Role != RoleAct {
 				t.Errorf("parseLedger: %+v is no token", i)
 			}
 			if !bytes.Contains(bytes.ToLower(text), fmt.Appendf(nil, "%x", i.hash)) {

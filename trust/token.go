@@ -62,7 +62,7 @@ const minSecret = 16
 
 // Valid says what is wrong with a preset; one that is not valid lets nobody in.
 func (p Preset) Valid() error {
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(p.Name); err != nil {
 		return err
 	}
 	if _, err := ParseRole(string(p.Role)); err != nil {
@@ -104,7 +104,8 @@ type Tokens struct {
 
 var nameOK = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
 
-func checkName(name string) error {
+// CheckName says why a token cannot have that name.
+func CheckName(name string) error {
 	if !nameOK.MatchString(name) || name == "." || name == ".." {
 		return fmt.Errorf("%q is no name for a token: it has 1 to 64 letters, digits and . _ @ -", name)
 	}
@@ -115,7 +116,7 @@ func checkName(name string) error {
 // which nobody can be told again. If another token has the name, that one ends:
 // its secret is worth nothing from now on.
 func (t *Tokens) New(name string, role Role, ttl time.Duration) (secret string, err error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return "", err
 	}
 	if _, err := ParseRole(string(role)); err != nil {
@@ -152,7 +153,7 @@ func newSecret() string {
 
 // Revoke ends the token of that name. If there is none the error is [ErrNoToken].
 func (t *Tokens) Revoke(name string) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	l, err := t.read()
