@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -22,8 +23,20 @@ func (s *Server) stranger(conn net.Conn) bool {
 	if s.ShareLocal || !trust.Loopback(conn.RemoteAddr()) {
 		return false
 	}
-	uid, ok := trust.PeerUID(conn)
-	return !ok || uid != 0 && int64(uid) != int64(os.Geteuid())
+	ours, _ := trust.Ours(conn)
+	return !ours
+}
+
+// strangerHTTP is stranger for a request.
+func (s *Server) strangerHTTP(r *http.Request) bool {
+	if s.ShareLocal {
+		return false
+	}
+	if ours, _ := trust.PeerIsOurs(r.Context()); ours {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err != nil || trust.Loopback(&net.TCPAddr{IP: net.ParseIP(host)})
 }
 
 // everyoneMayRead returns nil if any user can read the open file of a generation

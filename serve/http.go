@@ -2,7 +2,6 @@ package serve
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -11,8 +10,9 @@ import (
 )
 
 // ServeHTTP answers GET /logs and GET /logs/NAME. Where it runs in another
-// http.Server than that of [Server.ServeWeb], no client of this machine is known
-// to be ours: they get what everyone may read.
+// http.Server than that of [Server.ServeWeb], and that one lacks
+// [trust.WithPeer], no client of this machine is known to be ours: they get what
+// everyone may read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, isLog := strings.CutPrefix(r.URL.Path, "/logs/")
 	err := s.checkRequest(r)
@@ -74,21 +74,6 @@ func (s *Server) checkRequest(r *http.Request) error {
 		return httpError{http.StatusForbidden, err.Error()}
 	}
 	return nil
-}
-
-// connKey is where ServeWeb leaves what is known of a request's connection.
-type connKey struct{}
-
-// strangerHTTP is stranger for a request.
-func (s *Server) strangerHTTP(r *http.Request) bool {
-	if s.ShareLocal {
-		return false
-	}
-	if stranger, ok := r.Context().Value(connKey{}).(func() bool); ok {
-		return stranger()
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err != nil || trust.Loopback(&net.TCPAddr{IP: net.ParseIP(host)})
 }
 
 // serveLog answers GET /logs/NAME.

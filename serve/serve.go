@@ -27,7 +27,7 @@ type Server struct {
 	Files         *logfile.Set
 	Log           *slog.Logger  // nil discards
 	AtEnd         AtEnd         // over TCP; what follows over HTTP knows only AtEndClose and AtEndFollow
-	ShareLocal    bool          // a client of another user of this machine gets more than what everyone may read
+	ShareLocal    bool          // a client of another user of this machine gets more than what everyone may read: who may ask was decided elsewhere
 	SendBuffer    int           // SO_SNDBUF of a client, in bytes
 	MaxClients    int           // lowered where descriptors would run out
 	MaxPerAddress int           // below zero: no limit

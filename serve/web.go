@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/internal/tcp"
+	"fairlead/trust"
 )
 
 // How long a web client may be silent, and how much it may say before its
@@ -37,7 +38,7 @@ func (s *Server) ServeWeb(ctx context.Context, ln net.Listener, h http.Handler) 
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			tcp.Tune(conn, s.sendBuffer())
-			return context.WithValue(ctx, connKey{}, sync.OnceValue(func() bool { return s.stranger(conn) }))
+			return trust.WithPeer(ctx, conn)
 		},
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateClosed || state == http.StateHijacked {

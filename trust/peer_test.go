@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if at := os.Getenv(dialEnv); at != "" {
 		os.Exit(dialAndHold(at))
 	}
+	if base := os.Getenv(askEnv); base != "" {
+		os.Exit(askEach(base))
+	}
 	os.Exit(m.Run())
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -62,6 +64,30 @@ func askAll[T any](ctx context.Context, state, path string) []answerOf[T] {
 var errCannotSay = errors.New("it does not answer that")
 
 func ask(ctx context.Context, socket, path string, into any) error {
+	err := tell(ctx, socket, http.MethodGet, path, nil, into)
+	var no *refusal
+	if errors.As(err, &no) && no.status == http.StatusNotFound {
+		return errCannotSay
+	}
+	return err
+}
+
+// A refusal is an answer that is no.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string {
+	if r.reason == "" {
+		return fmt.Sprintf("it answered %d %s", r.status, http.StatusText(r.status))
+	}
+	return r.reason
+}
+
+// tell sends a request with body, if there is one, as JSON, and reads the answer
+// into into, if there is that.
+func tell(ctx context.Context, socket, method, path string, body, into any) error {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -69,9 +95,18 @@ func ask(ctx context.Context, socket, path string, into any) error {
 			return d.DialContext(ctx, "unix", socket)
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://fairlead"+path, nil)
+	var content bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&content).Encode(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://fairlead"+path, &content)
 	if err != nil {
 		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := client.Do(req)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -81,11 +116,12 @@ func ask(ctx context.Context, socket, path string, into any) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return errCannotSay
+	if resp.StatusCode >= 300 {
+		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1000)) // what there is of it
+		return &refusal{resp.StatusCode, strings.TrimSpace(string(reason))}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answered %s", resp.Status)
+	if into == nil {
+		return nil
 	}
 	return json.NewDecoder(resp.Body).Decode(into)
 }

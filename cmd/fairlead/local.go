@@ -11,6 +11,7 @@ import (
 	"fairlead/logfile"
 	"fairlead/serve"
 	"fairlead/stream"
+	"fairlead/trust"
 )
 
 // A local is what a long-running command shows of itself on its socket: status,
@@ -25,6 +26,7 @@ type local struct {
 	stream  *stream.Stream // nil: it makes no entries
 	events  *stream.SSE
 	entries *stream.TCP
+	tokens  *trust.Tokens // nil: who may ask over HTTP is not decided by tokens
 	log     *slog.Logger
 	started time.Time
 }
@@ -64,6 +66,9 @@ func (l *local) start(ctx context.Context, state string) (stop func()) {
 func (l *local) handler(srv *serve.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, l.status()) })
+	if l.tokens != nil {
+		l.tokenRoutes(mux)
+	}
 	if l.set == nil {
 		return mux
 	}

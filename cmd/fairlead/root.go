@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 	}
 	add(groupLook, newTail(&c), newStatus(&c), newWhy(&c))
 	add(groupMove, newServe(&c), newMirror(&c))
-	add(groupSetUp, newConfig(&c), newCompletion(), newVersion())
+	add(groupSetUp, newToken(&c), newConfig(&c), newCompletion(), newVersion())
 	add(groupOld, newTailsrv(&c), newLogwisp(&c))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd.OutOrStdout(), cmd) })
 	root.SetUsageFunc(func(cmd *cobra.Command) error { return help(cmd.OutOrStderr(), cmd) })

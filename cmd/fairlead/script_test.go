@@ -34,7 +34,7 @@ const patience = 20 * time.Second
 //	waitfor FILE REGEXP [VAR]     until FILE matches; VAR becomes the first group
 //	nc ADDR HEADER [REGEXP]       send HEADER and a newline, half-close, print what
 //	                              comes until it matches, or until the end
-//	curl [-r RANGE] [-until REGEXP] URL
+//	curl [-r RANGE] [-token SECRET] [-until REGEXP] URL
 //	waitstatus URL REGEXP         until what URL answers matches
 //	append FILE TEXT              TEXT may have \n, \x1b and so on
 //	repeat FILE N TEXT            the same N times, numbered where TEXT has %d
@@ -237,6 +237,8 @@ func scriptCurl(ts *testscript.TestScript, neg bool, args []string) {
 		switch args[i] {
 		case "-r":
 			req.Header.Set("Range", "bytes="+args[i+1])
+		case "-token":
+			req.Header.Set("Authorization", "Bearer "+args[i+1])
 		case "-until":
 			res = args[i+1 : i+2]
 		}
