@@ -14,6 +14,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"fairlead": program, "tailsrv": program, "logwisp": program,
 		"fairlead-activated": activated, "fairlead-nc": netcat, "fairlead-curl": curl,
+		"fairlead-service": asService,
 	})
 }
 
