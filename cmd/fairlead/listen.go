@@ -68,7 +68,7 @@ func (l *listening) bind(log *slog.Logger) (bound []endpoint, err error) {
 			bound = nil
 		}
 	}()
-	passed, err := passedSockets()
+	passed, err := passedSockets(roomServe, roomHTTP)
 	if err != nil {
 		return nil, err
 	}

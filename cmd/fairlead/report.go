@@ -46,6 +46,7 @@ type sourceReport struct {
 	State      string    `json:"state"` // ok, missing, unreadable, parked; of a mirror also waiting, disconnected
 	Generation string    `json:"generation,omitempty"`
 	Size       int64     `json:"size"`
+	Read       *int64    `json:"read,omitempty"` // bytes of this generation that entries were made of; only where they are
 	Modified   time.Time `json:"modified,omitzero"`
 	Clients    int64     `json:"clients"`
 	Error      string    `json:"error,omitempty"`

@@ -25,3 +25,32 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	}()
 	return ctx, cancel
 }
+
+// onHangup calls reload for each HUP, one call after another; those that come
+// while it works are one more. Until stop is called HUP does not end the process,
+// also once ctx has ended: somebody may reload us while we stop. stop returns
+// when the last call has.
+func onHangup(ctx context.Context, reload func()) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-signals:
+			case <-ctx.Done():
+				return
+			}
+			if ctx.Err() == nil {
+				reload()
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		signal.Stop(signals)
+	}
+}
