@@ -35,10 +35,10 @@ export function h(tag, props, ...children) {
 /**
  * Appends children; what is null or false is left out.
  * @param {Node} el
- * @param {(Child | Child[])[]} children
+ * @param {any[]} children  also within each other
  */
 export function add(el, children) {
-  for (const child of children.flat()) {
+  for (const child of children.flat(9)) {
     if (child === null || child === undefined || child === false) continue;
     el.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));
   }

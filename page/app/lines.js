@@ -156,11 +156,18 @@ export class Lines {
   move(step) {
     const { items } = this.list;
     let i = this.look.current ? this.list.indexOf(this.look.current) : -1;
-    if (i < 0) i = step > 0 ? this.list.indexAt(this.root.scrollTop) - 1 : this.list.indexAt(this.root.scrollTop + this.root.clientHeight) + 1;
+    if (i < 0) i = this.outside(step);
     do i += step; while (items[i] && items[i].kind !== 'entry');
     if (!items[i]) return;
     this.choose(items[i]);
     this.list.show(items[i]);
+  }
+
+  /** From where to step into what is in sight. @param {number} step */
+  outside(step) {
+    const { list, root } = this;
+    if (step > 0) return list.indexAt(root.scrollTop) - 1;
+    return Math.min(list.items.length, list.indexAt(root.scrollTop + root.clientHeight - 1) + 1);
   }
 
   /** Is a row highlighted? @param {any} row */
@@ -177,7 +184,7 @@ export class Lines {
   find(step) {
     const { items } = this.list;
     let i = this.look.current ? this.list.indexOf(this.look.current) : -1;
-    if (i < 0) i = step > 0 ? this.list.indexAt(this.root.scrollTop) - 1 : this.list.indexAt(this.root.scrollTop + this.root.clientHeight - 1) + 1;
+    if (i < 0) i = this.outside(step);
     for (i += step; i >= 0 && i < items.length; i += step) {
       if (!this.matches(items[i])) continue;
       this.choose(items[i]);

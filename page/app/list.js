@@ -85,7 +85,8 @@ export class List {
 
   /** Holds still what is at a height. @param {number} top */
   hold(top) {
-    const i = this.indexAt(top);
+    let i = this.indexAt(top);
+    if (this.items[i]?.seq === -Infinity && i + 1 < this.items.length) i++; // what stands in front is no place to stay at
     const item = this.items[i];
     this.anchor = item ? { seq: item.seq, delta: top - this.tops[i] } : null;
   }
@@ -113,10 +114,11 @@ export class List {
     this.measureTops();
     const top = this.current(), height = this.root.clientHeight;
     const from = this.tops[i], to = this.tops[i + 1];
-    if (middle) this.hold(Math.max(0, from - height / 3));
-    else if (from < top + 4) this.hold(Math.max(0, from - 4));
-    else if (to > top + height - 4) this.hold(Math.max(0, Math.min(from - 4, to - height + 4)));
-    else this.hold(top);
+    const at = (/** @type {number} */ delta) => { this.anchor = { seq: item.seq, delta }; };
+    if (middle) at(-height / 3);
+    else if (from < top + 4) at(-4);
+    else if (to > top + height - 4) at(Math.min(-4, to - from - height + 4));
+    else at(top - from);
     this.following = false;
     this.changed();
   }
@@ -173,6 +175,7 @@ export class List {
       this.place(top, height);
       if (!this.measure()) break;
     }
+    if (!this.following && !this.anchor) this.hold(top);
     const total = Math.ceil(this.tops[this.items.length]);
     if (this.total !== total) this.canvas.style.height = `${this.total = total}px`;
     this.window.style.transform = `translateY(${this.tops[this.first]}px)`;

@@ -9,12 +9,14 @@ export class Names {
     /** @type {Map<string, string[]>} */
     this.byEnd = new Map();
     this.version = 0;
+    /** @type {Set<number>} */
+    this.taken = new Set();
   }
 
   /** Learns a name. @param {string} source */
   add(source) {
     if (source === '' || this.known.has(source)) return;
-    this.known.set(source, { short: source, colour: colourOf(source) });
+    this.known.set(source, { short: source, colour: this.freeColour(source) });
     const end = ending(source, 1);
     const same = this.byEnd.get(end) ?? [];
     same.push(source);
@@ -24,6 +26,14 @@ export class Names {
       if (known) known.short = distinct(s, same);
     }
     this.version++;
+  }
+
+  /** The colour that the name has by itself, or the next that no other has. @param {string} source */
+  freeColour(source) {
+    let colour = colourOf(source);
+    for (let i = 0; i < colours && this.taken.has(colour); i++) colour = (colour + 5) % colours;
+    this.taken.add(colour);
+    return colour;
   }
 
   /** @param {string} source */

@@ -57,7 +57,7 @@ function entryRow(e, look) {
       sourceCell(e, look),
       h('span', { class: 'level', title: e.level || null }, letters[e.rank] || e.level.slice(0, 1).toUpperCase()),
       look.columns.map((key) => column(key, fields)),
-      h('span', { class: 'message' }, messageText(e, look, open), chips(fields, look.columns))),
+      h('span', { class: 'message' }, messageText(e, look, open), chips(fields, look))),
     open ? detail(e, look) : null);
 }
 
@@ -137,22 +137,23 @@ function rangesOf(s, re) {
   return ranges;
 }
 
-/** @param {[string, unknown][]} fields @param {string[]} columns */
-function chips(fields, columns) {
+/** @param {[string, unknown][]} fields @param {Look} look */
+function chips(fields, look) {
+  const { columns, marked } = look;
   const rest = columns.length ? fields.filter(([key]) => !columns.includes(key)) : fields;
   if (rest.length === 0) return null;
-  const shown = rest.slice(0, mostChips).map(([key, value]) => chip(key, valueText(value)));
+  const shown = rest.slice(0, mostChips).map(([key, value]) => chip(key, valueText(value), marked));
   if (rest.length > mostChips) shown.push(h('span', { class: 'more' }, `+${rest.length - mostChips}`));
   return h('span', { class: 'chips' }, shown);
 }
 
-/** @param {string} key @param {string} value */
-function chip(key, value) {
+/** @param {string} key @param {string} value @param {RegExp | null} marked */
+function chip(key, value, marked) {
   const seen = value.length > chipText ? value.slice(0, chipText - 1) + '…' : value;
   return h('button', {
     class: 'chip', type: 'button', tabIndex: -1, title: `${key}=${value.slice(0, 500)}\nClick: only these. Alt or Shift: leave these out.`,
     data: { key, value: value.slice(0, 1000) },
-  }, h('span', { class: 'key' }, key, '='), ...text(seen, null, false));
+  }, h('span', { class: 'key' }, key, '='), ...text(seen, marked, false));
 }
 
 /** @param {import('./entry.js').Gap} gap @param {Look} look */
