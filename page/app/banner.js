@@ -35,9 +35,8 @@ export class Banner {
     return h('form', {
       class: 'denied', hidden: true,
       on: { submit: (/** @type {Event} */ e) => { e.preventDefault(); if (input.value.trim()) this.act.token(input.value.trim()); input.value = ''; } },
-    }, h('h2', null, 'This server wants a token'), why,
-    h('p', null, 'On the machine where it runs, ', h('code', null, 'fairlead token new NAME --role view'), ' prints an address that has one in it: open that, or paste the token here.'),
-    h('div', { class: 'denied-row' }, input, h('button', { type: 'submit', class: 'button primary' }, 'Use it')));
+    }, this.title = h('h2'), why, this.cure = h('p', null, 'On the machine where it runs, ', h('code', null, 'fairlead token new NAME --role view'), ' prints an address that has one in it: open that, or paste the token here.'),
+    this.row = h('div', { class: 'denied-row' }, input, h('button', { type: 'submit', class: 'button primary' }, 'Use it')));
   }
 
   /** @param {Connection} c */
@@ -48,10 +47,18 @@ export class Banner {
     fill(/** @type {Element} */ (this.light.lastElementChild), words[c.state]);
     this.lost.hidden = c.state !== 'lost';
     this.box.hidden = c.state !== 'denied';
-    fill(this.why, c.reason ?? '');
+    this.showDenied(c);
     if (c.page) this.version(c.page);
     if (c.state === 'lost') fill(this.lost, this.age, button({ text: 'Try now', class: 'button small', click: () => this.act.now() }));
     this.tick();
+  }
+
+  /** @param {Connection} c */
+  showDenied(c) {
+    const asked = c.status !== 403;
+    fill(this.title, asked ? 'This server wants a token' : 'The server refuses this page');
+    fill(this.why, c.reason ?? '');
+    this.cure.hidden = this.row.hidden = !asked;
   }
 
   tick() {

@@ -18,6 +18,7 @@ const answerWithin = 20_000;
  * @property {number} since     when this state began
  * @property {string} [reason]
  * @property {number} [retryAt]
+ * @property {number} [status]  401: a token would help; 403: not
  * @property {string} [page]    the version of the page that the server has now
  */
 
@@ -55,16 +56,22 @@ export class Feed {
 
   /** Starts again with another token. @param {string} token */
   setToken(token) {
-    if (token === this.token) return;
+    const denied = this.connection.state === 'denied';
+    if (token === this.token && !denied) return;
     this.token = token;
-    if (this.connection.state === 'live') return;
+    if (this.connection.state !== 'live') this.restart();
+  }
+
+  restart() {
     this.stop();
+    this.set({ state: 'connecting', since: Date.now() });
     this.start();
   }
 
   /** Tries at once; and finds out whether a connection that seems to live does, after a sleep. */
   now() {
     this.wait = shortest;
+    if (this.connection.state === 'denied') this.restart();
     if (this.connection.state === 'live' && Date.now() - this.lastByte > 40_000) this.attempt?.abort();
     this.wake?.();
   }
@@ -76,7 +83,7 @@ export class Feed {
       const why = await this.connect(signal).catch((err) => reasonOf(err));
       if (signal.aborted) return;
       if (why === 'denied') { // there is no use in trying before there is a token
-        this.set({ state: 'denied', since: Date.now(), reason: this.denial });
+        this.set({ state: 'denied', since: Date.now(), reason: this.denial, status: this.status });
         return;
       }
       if (this.connection.state === 'live' && Date.now() - began > goodAfter) this.wait = shortest;
@@ -106,6 +113,7 @@ export class Feed {
       const response = await fetch(url, { headers: this.headers(), signal: attempt.signal, cache: 'no-store' });
       this.page = response.headers.get('Fairlead-Page') ?? this.page;
       if (response.status === 401 || response.status === 403) {
+        this.status = response.status;
         this.denial = (await response.text()).trim();
         return 'denied';
       }

@@ -38,6 +38,8 @@ export class FileView {
     });
     this.bar = new ByteBar(this.body, (off) => this.go(off));
     this.makeHead();
+    /** @type {Place | null} */
+    this.asked = null; // what was opened last
     this.reset({ name: '', gen: '', off: -1 });
   }
 
@@ -73,11 +75,14 @@ export class FileView {
     /** @type {any[]} */
     this.rows = [];
     this.following = false;
+    this.lines.list.follow(false);
+    this.lines.list.toStart();
   }
 
   /** Shows a place. Whatever cannot be shown is said. @param {Place} place */
   async open(place) {
     this.reset(place);
+    this.asked = place;
     const signal = this.abort.signal;
     const [dir, name] = splitPath(place.name);
     fill(this.title, h('span', { class: 'dim' }, dir), name);
@@ -94,7 +99,7 @@ export class FileView {
     } finally {
       if (!signal.aborted) this.busy = false;
     }
-    if (!signal.aborted) this.generations(signal).catch(() => {});
+    if (!signal.aborted && this.notice.hidden) this.generations(signal).catch(() => {});
   }
 
   /** @param {Place} place @param {AbortSignal} signal */
@@ -203,6 +208,7 @@ export class FileView {
       await this.open({ name: this.name, gen: this.gen, off: Math.min(to, Math.max(0, this.size - 1)) });
     }
     this.going = false;
+    if (this.asked && this.state.now.place) this.state.set({ place: this.asked });
   }
 
   toEnd() { this.open({ name: this.name, gen: this.gen, off: -1 }); }
@@ -221,7 +227,8 @@ export class FileView {
 
   /** Is this the place that is shown? @param {Place} place */
   has(place) {
-    return place.name === this.name && (place.gen === '' || place.gen === this.gen) && this.lines.look.current?.off === place.off;
+    const same = (/** @type {any} */ p) => !!p && p.off === place.off && p.gen === place.gen;
+    return place.name === this.name && (same(this.asked) || same(this.lines.look.current));
   }
 
   showPlace() {
@@ -250,6 +257,7 @@ export class FileView {
   refused(place, err) {
     this.body.hidden = true;
     this.notice.hidden = false;
+    fill(this.where);
     const refusal = err instanceof Refusal ? err : null;
     const [, name] = splitPath(place.name);
     const now = button({ text: `Open ${name} as it is now`, class: 'button primary', click: () => this.state.set({ place: { name: place.name, gen: '', off: -1 } }) });
@@ -297,6 +305,9 @@ export class FileView {
     const row = this.lines.look.current ?? this.rows[this.lines.list.indexAt(this.scroller.scrollTop)];
     copy(location.origin + location.pathname + hashOf({ name: this.name, gen: this.gen, off: row?.off ?? 0 }), 'Permalink');
   }
+
+  /** Ends what is under way. */
+  stop() { this.abort.abort(); }
 
   leave() { this.state.set({ place: null }, true); }
 }

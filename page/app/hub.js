@@ -7,7 +7,7 @@ import { Feed } from './feed.js';
 import { weight } from './entry.js';
 
 const kept = 20_000, keptWeight = 48 << 20;
-const batch = 1000;          // rows in one message
+const batch = 500;           // rows in one message
 const ahead = 3;             // messages that a tab has not answered yet
 const beat = 20_000, silent = 150_000;
 

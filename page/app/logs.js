@@ -77,9 +77,10 @@ export class LogsView {
     this.lastId = rows.at(-1)?.id || this.lastId;
   }
 
-  /** @param {boolean} live */
-  setLive(live) {
-    this.live = live;
+  /** @param {import('./feed.js').Connection['state']} state */
+  setState(state) {
+    this.live = state === 'live';
+    this.denied = state === 'denied';
     this.update();
   }
 
@@ -101,7 +102,7 @@ export class LogsView {
 
   showEmpty() {
     const active = this.store.filter?.active;
-    const text = !this.live ? 'Connecting \u2026' : this.cleared ? 'Cleared. New lines appear here.' : active ? 'No line matches so far.' : 'No lines yet. They appear here as they are written.';
+    const text = this.denied ? '' : !this.live ? 'Connecting \u2026' : this.cleared ? 'Cleared. New lines appear here.' : active ? 'No line matches so far.' : 'No lines yet. They appear here as they are written.';
     if (this.emptyText === text) return;
     this.emptyText = text;
     fill(this.el.empty, h('p', null, text),

@@ -34,7 +34,7 @@ const link = new Link({
   },
   connection: (c) => {
     banner.show(c);
-    logs.setLive(c.state === 'live');
+    logs.setState(c.state);
   },
   token: (t) => { if (t !== token.value()) token.store(t); },
 });
@@ -61,7 +61,8 @@ function route() {
     tab.setAttribute('aria-current', String(/** @type {HTMLElement} */ (tab).dataset.tab === (place ? 'logs' : view)));
   }
   document.title = (place ? splitPath(place.name)[1] : view === 'sources' ? 'Sources' : state.now.sources.length === 1 ? names.short(state.now.sources[0]) : 'Logs') + ' \u00b7 Fairlead';
-  if (place && !file.has(place)) file.open(place);
+  if (place && (changed || !file.has(place))) file.open(place);
+  if (now !== 'file') file.stop();
   if (now === 'sources') sources.poll();
   if (now === 'logs' && changed) logs.showFollowing();
   logs.lines.list.changed();
