@@ -37,6 +37,8 @@
  * @property {string} id
  * @property {string} source
  * @property {string} text
+ * @property {string} old      the generation that ended; empty if it is not known
+ * @property {string} next
  *
  * @typedef {Object} Note      a row that the page itself says something with
  * @property {'note'} kind
@@ -161,7 +163,7 @@ function rotateOf(o, id) {
   const what = text(o.reason) || 'rotated';
   const ended = old ? `: ${old.gen.slice(0, 8)} ended at ${old.off.toLocaleString('en-US')} bytes` : '';
   return {
-    kind: 'rotate', id, source: text(o.source),
+    kind: 'rotate', id, source: text(o.source), old: old?.gen ?? '', next: next.gen ?? '',
     text: `${name} was ${what}${ended}` + (next.gen ? `, ${next.gen.slice(0, 8)} goes on` : ''),
   };
 }

@@ -26,8 +26,8 @@ export class FileView {
     this.root = root;
     this.head = h('div', { class: 'file-head' });
     this.notice = h('div', { class: 'file-notice', role: 'alert', hidden: true });
-    this.scroller = h('div', { class: 'lines one-source', tabIndex: 0, role: 'log', 'aria-live': 'off', 'aria-label': 'Lines of the file' });
-    this.body = h('div', { class: 'file-body' }, this.scroller);
+    this.scroller = h('div', { class: 'lines', tabIndex: 0, role: 'log', 'aria-live': 'off', 'aria-label': 'Lines of the file' });
+    this.body = h('div', { class: 'file-body' }, h('div', { class: 'stage one-source' }, this.scroller));
     root.append(this.head, this.notice, this.body);
     this.lines = new Lines(this.scroller, {
       state, names, file: true, touched: () => this.follow(false), act: () => {}, chosen: (row) => this.chosen(row),
@@ -145,11 +145,11 @@ export class FileView {
     if (n <= 0) return;
     if (front) {
       this.rows.length = kept;
-      const last = this.rows[kept - 1];
+      const last = this.rows.findLast((r) => r.kind === 'entry');
       this.to = last.off + last.len;
     } else {
       this.rows.splice(0, n);
-      this.from = this.rows[0].off;
+      this.from = this.rows.find((r) => r.kind === 'entry').off;
     }
   }
 
@@ -184,10 +184,11 @@ export class FileView {
   live(rows) {
     if (!this.gen || !this.ended || this.root.hidden) return;
     for (const row of rows) {
+      if (row.kind === 'rotate' && row.source === this.name && row.old === this.gen) this.rotated(row);
       if (row.kind !== 'entry' || row.source !== this.name || row.gen !== this.gen) continue;
       this.size = Math.max(this.size, row.off + row.len);
-      const last = this.rows.at(-1);
-      if (last?.partial && last.off === row.off) this.rows.pop();
+      const last = this.rows.findLast((r) => r.kind === 'entry');
+      if (last?.partial && last.off === row.off) this.rows.splice(this.rows.lastIndexOf(last), 1);
       else if (row.off > this.to) { this.ended = false; break; }
       else if (row.off < this.to) continue;
       this.rows.push({ ...row, id: '', seq: row.off, height: undefined, layout: 0 });
@@ -195,6 +196,16 @@ export class FileView {
     }
     this.trim(false);
     this.lines.list.setItems(this.rows);
+  }
+
+  /** The generation that is shown has ended. @param {import('./entry.js').Rotate} row */
+  rotated(row) {
+    const next = () => this.state.set({ place: { name: this.name, gen: row.next, off: 0 } });
+    this.rows.push({
+      kind: 'note', id: '', source: '', seq: this.to - 0.5, text: `${row.text}.`, warn: true,
+      actions: row.next ? [{ text: 'Go on there', run: next }] : [],
+    });
+    this.generations(this.abort.signal).catch(() => {});
   }
 
   /** Goes to a byte; of many wishes the last counts. @param {number} off */
@@ -233,8 +244,9 @@ export class FileView {
 
   showPlace() {
     const { list } = this.lines, top = this.scroller.scrollTop;
-    const first = this.rows[list.indexAt(top)], last = this.rows[Math.min(this.rows.length - 1, list.indexAt(top + this.scroller.clientHeight - 1))];
-    const from = first ? first.off : 0, to = last ? last.off + last.len : this.size;
+    const first = list.indexAt(top), last = list.indexAt(top + this.scroller.clientHeight - 1);
+    const seen = this.rows.slice(first, last + 1).filter((r) => r.kind === 'entry');
+    const from = seen[0]?.off ?? 0, to = seen.length ? seen[seen.length - 1].off + seen[seen.length - 1].len : this.size;
     this.bar.show(this.size, from, to);
     const part = this.size > 0 ? Math.min(100, to / this.size * 100) : 100;
     fill(this.where, `${count(from)}\u2013${count(to)} of ${count(this.size)} bytes (${part.toFixed(part < 10 ? 2 : 0)} %)`);

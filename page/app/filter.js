@@ -92,6 +92,7 @@ export class Filter {
   /** @param {import('./entry.js').Row} row */
   lets(row) {
     if (row.source !== '' && !this.ofSource(row.source)) return false;
+    if (row.kind === 'rotate') return !this.include && this.least === 0 && this.wanted.fields.length === 0; // else it is noise
     if (row.kind !== 'entry') return true;
     if (this.least > 0 && row.rank < this.least) return false;
     if (this.include && !found(this.include, row)) return false;

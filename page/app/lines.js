@@ -2,6 +2,7 @@
  * Lines one can walk through: the list of the Logs view, and that of the file view.
  * One of them is the current one; any may show its details.
  */
+import { fill, h } from './dom.js';
 import { List } from './list.js';
 import { renderRow } from './row.js';
 import { jsonOf } from './detail.js';
@@ -32,6 +33,7 @@ export class Lines {
   constructor(root, o) {
     this.o = o;
     this.root = root;
+    this.frame = /** @type {HTMLElement} */ (root.parentElement);
     /** @type {import('./row.js').Look} */
     this.look = {
       names: o.names, time: 'local', columns: [], wrap: false, file: o.file, marked: null, current: null,
@@ -40,6 +42,8 @@ export class Lines {
     this.list = new List(root, {
       render: (row) => renderRow(row, this.look), estimate: (row) => this.estimate(row), ...o.list,
     });
+    this.head = h('div', { class: 'line columns-head', 'aria-hidden': 'true', hidden: true });
+    root.before(this.head);
     this.namesVersion = 0;
     this.perLine = 100;
     root.addEventListener('click', (e) => this.click(e));
@@ -54,10 +58,12 @@ export class Lines {
     Object.assign(look, { time: s.time, columns: s.columns, wrap: s.wrap });
     look.marked = this.markedBy(s);
     const format = timeFormats.find((f) => f.name === s.time) ?? timeFormats[0];
-    this.root.style.setProperty('--time-ch', String(format.width));
-    this.root.style.setProperty('--columns', s.columns.length ? `repeat(${s.columns.length}, minmax(6ch, 16ch))` : '');
+    this.frame.style.setProperty('--time-ch', String(format.width));
+    this.frame.style.setProperty('--columns', s.columns.map((c) => `${Math.max(8, Math.min(16, c.length + 2))}ch`).join(' '));
     this.root.classList.toggle('wrap', s.wrap);
-    this.root.classList.toggle('with-columns', s.columns.length > 0);
+    this.frame.classList.toggle('with-columns', s.columns.length > 0);
+    this.head.hidden = s.columns.length === 0;
+    fill(this.head, h('span', null, 'Time'), h('span', { class: 'source' }, 'Source'), h('span'), s.columns.map((c) => h('span', { class: 'column' }, c)), h('span', null, 'Message'));
     this.refresh();
   }
 
@@ -78,7 +84,7 @@ export class Lines {
     this.namesVersion = this.o.names.version;
     let most = 6;
     for (const { short } of this.o.names.known.values()) most = Math.max(most, Math.min(24, short.length));
-    this.root.style.setProperty('--source-ch', String(most));
+    this.frame.style.setProperty('--source-ch', String(most));
     this.refresh();
   }
 

@@ -65,7 +65,7 @@ export class LogsView {
     this.history.reset();
     this.store.setFilter(filter);
     this.toolbar.showErrors({ ...filter.errors, highlight: pattern(s.highlight).error });
-    this.el.lines.classList.toggle('one-source', s.sources.length === 1);
+    this.lines.frame.classList.toggle('one-source', s.sources.length === 1);
     this.toolbar.show();
   }
 
@@ -94,9 +94,9 @@ export class LogsView {
     const { store, lines } = this;
     lines.nameWidths();
     lines.list.setItems(store.shown);
-    const none = store.shown.length === 0;
+    const none = store.shown.length === (store.head ? 1 : 0);
     this.el.empty.hidden = !none;
-    if (none) this.showEmpty();
+    if (none) this.showEmpty(); else this.emptyText = '';
     this.showPill();
   }
 
