@@ -35,7 +35,7 @@ export class Keys {
   }
 }
 
-const names = /** @type {Object<string, string>} */ ({ ' ': 'Space', ArrowUp: '\u2191', ArrowDown: '\u2193', Escape: 'Esc' });
+const names = /** @type {Object<string, string>} */ ({ ' ': 'Space', ArrowUp: '\u2191', ArrowDown: '\u2193', Escape: 'Esc', PageDown: 'PgDn', PageUp: 'PgUp' });
 
 /** Shows all keys, or hides them. @param {Key[]} keys */
 export function toggleHelp(keys) {

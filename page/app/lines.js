@@ -158,6 +158,14 @@ export class Lines {
     if (row?.kind === 'entry') this.setOpen(row, !this.look.open.has(row));
   }
 
+  closeAll() {
+    for (const row of this.look.open) this.list.renew(row);
+    this.look.open.clear();
+  }
+
+  /** @param {number} step */
+  page(step) { this.root.scrollTop += step * Math.max(40, this.root.clientHeight - 40); }
+
   /** Goes up or down by lines. @param {number} step */
   move(step) {
     const { items } = this.list;

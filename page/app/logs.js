@@ -26,6 +26,7 @@ export class LogsView {
     this.byScroll = false; // paused by scrolling: the end goes on
     this.rate = { at: Date.now(), total: 0, text: '' };
     this.live = false;
+    this.began = Infinity; // when the first rows came
     this.lastId = '';
     this.update = perFrame(() => this.show());
     this.store = new Store({ changed: () => this.update() });
@@ -71,6 +72,7 @@ export class LogsView {
 
   /** @param {import('./entry.js').Row[]} rows @param {number} missed @param {string} start */
   take(rows, missed, start) {
+    if (this.began === Infinity) this.began = Date.now();
     for (const row of rows) this.names.add(row.source);
     if (missed > 0 && this.lastId) this.store.take([sleptRow(this.store, missed, this.lastId, start)], start);
     this.store.take(rows, start);
@@ -211,7 +213,8 @@ export class LogsView {
   second() {
     const { store, rate } = this;
     const now = Date.now(), passed = now - rate.at;
-    if (passed >= 900) {
+    if (now - this.began < 2500) Object.assign(rate, { at: now, total: store.total }); // what was there before is no rate
+    else if (passed >= 900) {
       const perSecond = (store.total - rate.total) / passed * 1000;
       Object.assign(rate, { at: now, total: store.total, text: perSecond >= 10 ? `${count(Math.round(perSecond))} lines/s` : perSecond > 0 ? `${perSecond.toFixed(1)} lines/s` : 'quiet' });
     }

@@ -2,6 +2,9 @@
 
 export const colours = 12;
 
+/** Of so many files with one name it is not found out what tells them apart. */
+const many = 200;
+
 export class Names {
   constructor() {
     /** @type {Map<string, {short: string, colour: number}>} */
@@ -21,7 +24,7 @@ export class Names {
     const same = this.byEnd.get(end) ?? [];
     same.push(source);
     this.byEnd.set(end, same);
-    for (const s of same.length > 200 ? [source] : same) {
+    for (const s of same.length > many ? [source] : same) {
       const known = this.known.get(s);
       if (known) known.short = distinct(s, same);
     }
@@ -69,6 +72,7 @@ function ending(path, n) { return path.split('/').slice(-n).join('/'); }
  * @param {string[]} others
  */
 function distinct(path, others) {
+  if (others.length > many) return ending(path, 3); // to compare each with each would take too long
   for (let n = 1; n < 6; n++) {
     const end = ending(path, n);
     if (others.length === 1 || !others.some((o) => o !== path && o.endsWith('/' + end))) return end;

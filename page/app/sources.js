@@ -69,10 +69,14 @@ export class SourcesView {
   /** @param {any} status */
   take(status) {
     const now = Date.now();
-    const rows = [];
+    const fresh = [];
     for (const s of status.sources ?? []) {
-      const row = this.known.get(s.name) ?? { name: s.name, rate: 0 };
-      this.known.set(s.name, row);
+      let row = this.known.get(s.name);
+      if (!row) {
+        this.known.set(s.name, row = { name: s.name, lower: s.name.toLowerCase(), rate: 0 });
+        fresh.push(row);
+        this.names.add(s.name);
+      }
       const same = row.generation === s.generation && s.size >= row.size;
       if (same && row.seen) row.rate = smooth(row.rate, (s.size - row.size) / (now - row.seen) * 1000);
       Object.assign(row, {
@@ -80,14 +84,14 @@ export class SourcesView {
         clients: s.clients ?? 0, error: s.error ?? '', behind: s.read === undefined ? NaN : Math.max(0, s.size - s.read), seen: now,
       });
       row.modified = Number.isNaN(row.written) ? Infinity : now - row.written;
-      rows.push(row);
-      this.names.add(s.name);
     }
+    for (const row of this.known.values()) if (row.seen !== now) this.known.delete(row.name);
+    const rows = this.all.filter((row) => row.seen === now).concat(fresh); // nearly in order already
     this.all = rows;
     this.showProblems(status.problems ?? []);
     const total = (/** @type {string} */ key) => rows.reduce((sum, r) => sum + (r[key] || 0), 0);
     fill(this.summary, `${plural(rows.length, 'file')} \u00b7 ${size(total('size'))} \u00b7 ${rateText(total('rate')) || 'quiet'}`);
-    this.order();
+    setTimeout(() => this.order());
   }
 
   /** @param {{what: string, cure?: string}[]} problems */
@@ -102,8 +106,8 @@ export class SourcesView {
   order() {
     const { key, down } = this.sort;
     const value = (/** @type {any} */ r) => Number.isNaN(r[key]) ? -1 : r[key];
-    const rows = this.all.filter((r) => r.name.toLowerCase().includes(this.wanted));
-    rows.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.name < b.name ? -1 : 1) * (down ? -1 : 1));
+    this.all.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.name < b.name ? -1 : 1) * (down ? -1 : 1));
+    const rows = this.wanted ? this.all.filter((r) => r.lower.includes(this.wanted)) : this.all.slice();
     rows.forEach((r, i) => { r.seq = i; });
     this.list.setItems(rows);
     this.redraw();
