@@ -22,10 +22,8 @@ export async function loadGap(store, gap, changed) {
     else if (piece.to < gap.to) {
       gap.from = piece.to;
       store.replace(gap, [...piece.rows, gap]);
-      return;
     } else {
       store.replace(gap, piece.rows.length > 0 ? piece.rows : [said(gap, `There are no lines in the ${count(gap.to - gap.from)} bytes that were missing here`)]);
-      return;
     }
   } catch (err) {
     gap.note = why(err);
@@ -52,9 +50,10 @@ function offset(id) { return Number(id.slice(id.lastIndexOf('-') + 1)); }
  * @param {number} missed
  * @param {string} from   the position behind the last row before
  * @param {string} to     the position in front of the next row
+ * @param {(row: any) => void} changed  the row looks different
  * @returns {import('./entry.js').Note}
  */
-export function sleptRow(store, missed, from, to) {
+export function sleptRow(store, missed, from, to, changed) {
   /** @type {import('./entry.js').Note} */
   const row = { kind: 'note', id: to, source: '', warn: true, text: `${count(missed)} lines went by while this tab slept.` };
   let position = to;
@@ -68,8 +67,8 @@ export function sleptRow(store, missed, from, to) {
       store.replace(/** @type {any} */ (row), done ? rows : [row, ...rows]);
     } catch (err) {
       row.text = `They cannot be loaded: ${err instanceof Error ? err.message : err}`;
-      store.replace(/** @type {any} */ (row), [row]);
     }
+    changed(row);
   };
   row.actions = [{ text: 'Load', run: load }];
   return row;

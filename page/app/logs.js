@@ -74,7 +74,7 @@ export class LogsView {
   take(rows, missed, start) {
     if (this.began === Infinity) this.began = Date.now();
     for (const row of rows) this.names.add(row.source);
-    if (missed > 0 && this.lastId) this.store.take([sleptRow(this.store, missed, this.lastId, start)], start);
+    if (missed > 0 && this.lastId) this.store.take([sleptRow(this.store, missed, this.lastId, start, (row) => this.lines.list.renew(row))], start);
     this.store.take(rows, start);
     this.lastId = rows.at(-1)?.id || this.lastId;
   }
