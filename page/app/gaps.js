@@ -17,14 +17,14 @@ export async function loadGap(store, gap, changed) {
   const query = new URLSearchParams({ gen: gap.gen, from: `${gap.gen}:${gap.from}`, to: String(gap.to), limit: String(limit) });
   try {
     const piece = await entries(gap.source, query);
-    gap.busy = false;
-    if (piece.rows.length === 0 && piece.to < gap.to) gap.note = 'no lines in what can be read of it';
-    else if (piece.to < gap.to) {
+    const have = new Set(store.shown.map((r) => r.kind === 'entry' && r.source === gap.source && r.gen === gap.gen ? r.off : -1));
+    const rows = piece.rows.filter((r) => !have.has(r.off)); // a gap may name more than is missing
+    const advanced = piece.to > gap.from;
+    if (piece.to < gap.to && advanced) {
       gap.from = piece.to;
-      store.replace(gap, [...piece.rows, gap]);
-    } else {
-      store.replace(gap, piece.rows.length > 0 ? piece.rows : [said(gap, `There are no lines in the ${count(gap.to - gap.from)} bytes that were missing here`)]);
-    }
+      store.replace(gap, [...rows, gap]);
+    } else if (piece.to < gap.to) gap.note = 'no lines in what can be read of it';
+    else store.replace(gap, rows.length > 0 ? rows : [said(gap, piece.rows.length > 0 ? 'All lines of this gap are here already' : `There are no lines in the ${count(gap.to - gap.from)} bytes that were missing here`)]);
   } catch (err) {
     gap.note = why(err);
   }

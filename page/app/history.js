@@ -85,7 +85,8 @@ export class History {
     query.set('tail', String(tail));
     const { rows: all, start } = await before(query, signal);
     const got = all.filter((row) => row.kind === 'entry').length;
-    const rows = all.filter((row) => filter?.lets(row) ?? true);
+    // A gap alone says that this position is no longer kept: what is behind it is here already.
+    const rows = got === 0 ? [] : all.filter((row) => filter?.lets(row) ?? true);
     return { rows, more: got >= tail, start };
   }
 
