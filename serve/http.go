@@ -99,7 +99,7 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, name string) e
 		return err
 	}
 	p.header(w.Header())
-	at := q.from.Resolve(logfile.Stat{Current: gen})
+	at := q.From.Resolve(logfile.Stat{Current: gen})
 	if gen != nil && at.Off > gen.Size {
 		return p.beyond(w, at.Off)
 	}

@@ -6,16 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"fairlead/logfile"
 )
 
 // A query is what ?gen=, ?offset=, ?from= and ?follow ask for.
 type query struct {
-	gen    logfile.GenID // zero: the current one
-	from   logfile.From
-	nobody bool // gen or from names the zero id, which no generation has
+	logfile.Place
 	places bool // says where to begin
 	follow bool
 }
@@ -29,11 +26,11 @@ func parseQuery(values url.Values) (q query, err error) {
 		}
 		switch key {
 		case "gen":
-			q.gen, err = q.parseGen(vs[0])
+			err = q.SetGen(vs[0])
 		case "offset":
-			err = q.begin(vs[0], parseOffset)
+			err = q.begin(vs[0], q.setOffset)
 		case "from":
-			err = q.begin(vs[0], q.parseFrom)
+			err = q.begin(vs[0], q.SetFrom)
 		case "follow":
 			q.follow, err = parseBool(vs[0])
 		default:
@@ -46,38 +43,21 @@ func parseQuery(values url.Values) (q query, err error) {
 	return q, nil
 }
 
-func (q *query) begin(s string, parse func(string) (logfile.From, error)) (err error) {
+func (q *query) begin(s string, set func(string) error) error {
 	if q.places {
 		return errors.New("both offset and from: give one of them")
 	}
 	q.places = true
-	q.from, err = parse(s)
-	return err
+	return set(s)
 }
 
-// parseGen notes the zero id: to logfile it means no generation in particular,
-// but a client that writes it down asks for one.
-func (q *query) parseGen(s string) (logfile.GenID, error) {
-	id, err := logfile.ParseGenID(s)
-	q.nobody = q.nobody || err == nil && id.IsZero()
-	return id, err
-}
-
-func (q *query) parseFrom(s string) (logfile.From, error) {
-	if gen, _, ok := strings.Cut(s, ":"); ok {
-		if _, err := q.parseGen(gen); err != nil {
-			return logfile.From{}, err
-		}
-	}
-	return logfile.ParseFrom(s)
-}
-
-func parseOffset(s string) (logfile.From, error) {
+func (q *query) setOffset(s string) error {
 	off, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return logfile.From{}, fmt.Errorf("parse offset %q: want N or -N", s)
+		return fmt.Errorf("parse offset %q: want N or -N", s)
 	}
-	return logfile.FromOffset(off), nil
+	q.From = logfile.FromOffset(off)
+	return nil
 }
 
 func parseBool(s string) (bool, error) {
@@ -93,20 +73,14 @@ func parseBool(s string) (bool, error) {
 // generation finds the one that is asked for. It is nil if the current one is
 // meant and there is none.
 func (q *query) generation(log *logfile.Log, st logfile.Stat) (*logfile.Gen, error) {
-	id := q.gen
-	if at := q.from.Resolve(logfile.Stat{}); !at.Gen.IsZero() {
-		if !id.IsZero() && id != at.Gen {
-			return nil, httpError{http.StatusBadRequest, "gen and from name different generations"}
-		}
-		id = at.Gen
+	g, err := q.Find(st)
+	var gone *logfile.GoneError
+	switch {
+	case errors.As(err, &gone):
+		err = httpError{http.StatusGone, fmt.Sprintf(
+			"generation %s of %s can no longer be read; GET /logs names those that can", gone.Gen, log.Name())}
+	case err != nil:
+		err = httpError{http.StatusBadRequest, err.Error()}
 	}
-	if id.IsZero() && !q.nobody {
-		return st.Current, nil
-	}
-	g := st.Find(id)
-	if g == nil || !g.Readable || q.nobody {
-		return nil, httpError{http.StatusGone, fmt.Sprintf(
-			"generation %s of %s can no longer be read; GET /logs names those that can", id, log.Name())}
-	}
-	return g, nil
+	return g, err
 }

@@ -87,7 +87,7 @@ func (x *Entries) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	got := newWalk(x.Stream, log, g, q)
-	if err := got.walk(r.Context(), q, q.from.Resolve(logfile.Stat{Current: g}).Off); err != nil {
+	if err := got.walk(r.Context(), q, q.From.Resolve(logfile.Stat{Current: g}).Off); err != nil {
 		if errors.Is(err, logfile.ErrEnded) {
 			err = gone(log, g.ID, lastSeen(log.Stat(), g))
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,14 +18,12 @@ const defaultLimit, maxLimit = 200, 1000
 
 // An entriesQuery is which entries of one log a client asks for.
 type entriesQuery struct {
-	gen    logfile.GenID // zero: the current one
-	nobody bool          // gen or from names the zero id, which no generation has
-	begin  string        // from, near or before
-	from   logfile.From
-	at     int64 // of near and before
-	to     int64
-	limit  int
-	filter *Filter
+	logfile.Place        // of it, gen and from
+	begin         string // from, near or before
+	at            int64  // of near and before
+	to            int64
+	limit         int
+	filter        *Filter
 }
 
 var entriesWords = []string{"gen", "from", "near", "before", "to", "limit", "level", "q", "regex", "exclude"}
@@ -52,7 +51,7 @@ func parseEntriesQuery(raw string) (q entriesQuery, err error) {
 		return q, errors.New("both before and to: to is for from and near")
 	}
 	if q.begin == "" {
-		q.begin, q.from = "from", logfile.FromStart
+		q.begin, q.From = "from", logfile.FromStart
 	}
 	q.filter, err = ParseFilter(values)
 	return q, err
@@ -61,13 +60,13 @@ func parseEntriesQuery(raw string) (q entriesQuery, err error) {
 func (q *entriesQuery) set(key, v string) (err error) {
 	switch key {
 	case "gen":
-		q.gen, err = q.parseGen(v)
+		err = q.SetGen(v)
 	case "from", "near", "before":
 		if q.begin != "" {
 			return errors.New("more than one of from, near and before: give one of them")
 		}
 		if q.begin = key; key == "from" {
-			q.from, err = q.parseFrom(v)
+			err = q.SetFrom(v)
 		} else {
 			q.at, err = parseByte(key, v)
 		}
@@ -81,23 +80,6 @@ func (q *entriesQuery) set(key, v string) (err error) {
 	return err
 }
 
-// parseGen notes the zero id: to logfile it means no generation in particular,
-// but a client that writes it down asks for one.
-func (q *entriesQuery) parseGen(s string) (logfile.GenID, error) {
-	id, err := logfile.ParseGenID(s)
-	q.nobody = q.nobody || err == nil && id.IsZero()
-	return id, err
-}
-
-func (q *entriesQuery) parseFrom(s string) (logfile.From, error) {
-	if gen, _, ok := strings.Cut(s, ":"); ok {
-		if _, err := q.parseGen(gen); err != nil {
-			return logfile.From{}, err
-		}
-	}
-	return logfile.ParseFrom(s)
-}
-
 func parseByte(key, s string) (int64, error) {
 	off, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || off < 0 {
@@ -106,27 +88,19 @@ func parseByte(key, s string) (int64, error) {
 	return off, nil
 }
 
-// generation finds the one that is asked for; nil if that cannot be read.
+// generation finds the one that is asked for.
 func (q *entriesQuery) generation(log *logfile.Log, st logfile.Stat) (*logfile.Gen, error) {
-	id := q.gen
-	if at := q.from.Resolve(logfile.Stat{}); !at.Gen.IsZero() {
-		if !id.IsZero() && id != at.Gen {
-			return nil, refusal{status: 400, reason: "gen and from name different generations"}
-		}
-		id = at.Gen
-	}
+	g, err := q.Find(st)
+	var ended *logfile.GoneError
 	switch {
-	case q.nobody:
-		return nil, gone(log, id, nil)
-	case !id.IsZero():
-		if g := st.Find(id); g != nil && g.Readable {
-			return g, nil
-		}
-		return nil, gone(log, id, st.Find(id))
-	case st.Current != nil:
-		return st.Current, nil
+	case errors.As(err, &ended):
+		return nil, gone(log, ended.Gen, ended.Last)
+	case err != nil:
+		return nil, refusal{status: http.StatusBadRequest, reason: err.Error()}
+	case g != nil:
+		return g, nil
 	case st.Err != nil:
 		return nil, fmt.Errorf("read %s: %w", log.Name(), st.Err)
 	}
-	return nil, refusal{status: 404, reason: log.Name() + " is not there at the moment; GET /logs names older generations that are"}
+	return nil, refusal{status: http.StatusNotFound, reason: log.Name() + " is not there at the moment; GET /logs names older generations that are"}
 }
