@@ -357,10 +357,15 @@ func (m *Mark) UnmarshalText(b []byte) error {
 }
 
 // adoptMark adds a cursor's generation to those the state knows, under the id
-// that the cursor has for it.
-func adoptMark(recs []record, m Mark) []record {
+// that the cursor has for it. before is the one that came before it, if that is
+// known.
+func adoptMark(recs []record, m Mark, before GenID) []record {
 	for i := range recs {
-		if recs[i].gen == m.Pos.Gen {
+		if r := &recs[i]; r.gen == m.Pos.Gen {
+			// Sizes alone are saved when a process ends: the mark may prove more.
+			if r.print.n < m.rec.print.n && r.ino == m.rec.ino && r.dev == m.rec.dev && !r.final {
+				r.print, r.off = m.rec.print, max(r.off, m.rec.off)
+			}
 			return recs
 		}
 	}
@@ -374,7 +379,7 @@ func adoptMark(recs []record, m Mark) []record {
 	rec := m.rec
 	rec.marked, rec.current, rec.final = true, true, false
 	i := slices.IndexFunc(recs, func(r record) bool { return r.current && !r.marked })
-	if i >= 0 {
+	if i >= 0 && (before.IsZero() || recs[i].gen != before) {
 		rec.current = false
 		return slices.Insert(recs, i, rec) // the state knows a later one
 	}

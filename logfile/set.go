@@ -126,8 +126,10 @@ func (s *Set) Adopt(marks ...Mark) {
 	s.setup()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := make(map[string]GenID) // of the same log, in the marks
 	for _, m := range marks {
-		s.known[m.Path] = adoptMark(s.known[m.Path], m)
+		s.known[m.Path] = adoptMark(s.known[m.Path], m, before[m.Path])
+		before[m.Path] = m.Pos.Gen
 	}
 }
 

@@ -313,6 +313,10 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 		if l.known(s) || l.isCopy(s) || l.isOthers(s) || g.pub.Readable && !g.weak && s.sameFile(g.dev, g.ino) {
 			continue
 		}
+		if l.isCopyOfEarlier(g, s) {
+			l.more().copies = append(l.more().copies, s) // to be noted
+			continue
+		}
 		// From a cursor alone we know g, but not which siblings were there before it.
 		if l.cursorOnly && older(s, last) < 0 {
 			continue
@@ -320,6 +324,15 @@ func (l *Log) unknownSiblings(g *generation) (mids []*generation) {
 		mids = append(mids, newOld(s))
 	}
 	return l.identify(mids)
+}
+
+// isCopyOfEarlier says that the sibling is a copy of a generation that came before
+// g, though the process that knew it as one had no time to write that down. What
+// begins like an earlier one, but is younger than g, may be another.
+func (l *Log) isCopyOfEarlier(g *generation, s sibling) bool {
+	return slices.ContainsFunc(l.old, func(was *generation) bool {
+		return was != g && was.pub.ord > 0 && (s.mtime.Before(g.pub.Modified) || was.print.n >= headMax) && l.isCopyOf(was, s)
+	})
 }
 
 func newOld(s sibling) *generation {
@@ -436,7 +449,13 @@ func (l *Log) note(which func(sibling) bool) {
 	gs = l.identify(gs)
 	for _, g := range gs {
 		l.set.realias(l, "", g.pub.Path)
+		// Among the others by age: the list is told oldest first.
+		later := func(o *generation) bool { return o.pub.Modified.After(g.pub.Modified) }
+		if i := slices.IndexFunc(l.old, later); i >= 0 {
+			l.old = slices.Insert(l.old, i, g)
+		} else {
+			l.old = append(l.old, g)
+		}
 	}
-	l.old = append(gs, l.old...)
 	l.oldPub = nil
 }

@@ -133,7 +133,7 @@ func (s *Stream) begin(ctx context.Context, sources []logfile.Source) ([]start, 
 			starts[i].from = logfile.FromJoined
 			continue
 		}
-		stands = append(stands, stand{sources[i].Name(), pos, markText(sources[i], pos)})
+		stands = append(stands, newStand(sources[i], pos))
 	}
 	var entries []byte
 	if fill != nil {
@@ -189,7 +189,7 @@ func (s *Stream) joined(src logfile.Source) start {
 	// Its first entry may be long in coming. Until then only this note tells
 	// that all of it is to be read.
 	if pos := logfile.FromJoined.Resolve(src.Stat()); !pos.Gen.IsZero() {
-		p := stand{src.Name(), pos, markText(src, pos)}
+		p := newStand(src, pos)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err := s.spool.Note(p.append(nil)); err == nil {

@@ -187,7 +187,8 @@ func (r *source) append(ctx context.Context, entries []byte, levels tally, p sta
 	}
 }
 
-// A note is what is to be written down before the first entry of a generation.
+// A note is what is to be written down before the first entry of a generation, and
+// once more when there is enough of it to recognise it by.
 type note struct {
 	stand
 	late []logfile.Pos // generations of the log that may still grow
@@ -198,16 +199,30 @@ type note struct {
 func (r *source) note(p stand) *note {
 	s := r.stream
 	s.mu.Lock()
+	var before stand
 	known := s.stands[p.name].find(p.pos.Gen)
-	s.mu.Unlock()
 	if known != nil {
+		before = *known
+	}
+	s.mu.Unlock()
+	if known != nil && (!before.weak || p.pos.Off < strong) {
 		return nil
 	}
-	n := &note{stand{name: p.name, pos: p.pos, mark: markText(r.log, p.pos)}, r.f.Late()}
-	if p.pos.Gen == r.gen {
+	n := &note{newStand(r.log, p.pos), r.f.Late()}
+	switch {
+	case known != nil:
+		n.pos = before.pos
+	case p.pos.Gen == r.gen:
 		n.pos.Off = min(r.begun, p.pos.Off)
 	}
 	return n
+}
+
+// newStand is a stand with a mark of all that is before it.
+func newStand(src logfile.Source, pos logfile.Pos) stand {
+	p := stand{name: src.Name(), pos: pos, mark: markText(src, pos)}
+	p.weak = p.mark != "" && pos.Off < strong
+	return p
 }
 
 // markText is what recognises a generation again where the Set's state is lost,
@@ -240,7 +255,7 @@ func (s *Stream) append(entries []byte, p stand, note *note) error {
 		if err := s.spool.Note(note.append(nil)); err != nil {
 			return err
 		}
-		s.begun(note)
+		s.noted(note)
 	}
 	if err := s.spool.Append(entries); err != nil {
 		return err
@@ -252,8 +267,12 @@ func (s *Stream) append(entries []byte, p stand, note *note) error {
 	return nil
 }
 
-// begun adds the stand of a generation to those of the log that may still grow.
-func (s *Stream) begun(n *note) {
+// noted adds the stand of a generation to those of the log that may still grow.
+func (s *Stream) noted(n *note) {
+	if known := s.stands[n.name].find(n.pos.Gen); known != nil {
+		known.mark, known.weak = n.mark, n.weak
+		return
+	}
 	known := slices.DeleteFunc(slices.Clone(s.stands[n.name]), func(old stand) bool {
 		return !slices.ContainsFunc(n.late, func(pos logfile.Pos) bool { return pos.Gen == old.pos.Gen })
 	})

@@ -14,7 +14,11 @@ type stand struct {
 	name string      // of the log
 	pos  logfile.Pos // the next entry begins here
 	mark string      // text of a logfile.Mark in that generation; empty if there is none
+	weak bool        // the mark is of so few bytes that the file is recognised only where it was
 }
+
+// strong is how many bytes make a mark that recognises a file wherever it is.
+const strong = 64
 
 // stands are those of one log: the last is where it goes on, the others are
 // generations that were left but may still grow.
@@ -61,6 +65,8 @@ func parseStand(line string) (p stand, err error) {
 		return stand{}, fmt.Errorf("parse stand %.80q: name: %w", line, err)
 	}
 	p.mark = strings.TrimPrefix(rest[len(quoted):], " ")
+	var m logfile.Mark
+	p.weak = m.UnmarshalText([]byte(p.mark)) == nil && m.Pos.Off < strong
 	return p, nil
 }
 
@@ -81,6 +87,9 @@ type ledger map[string]stands
 func (l ledger) add(p stand) {
 	if known := l[p.name].find(p.pos.Gen); known != nil {
 		known.pos.Off = max(known.pos.Off, p.pos.Off)
+		if p.mark != "" {
+			known.mark, known.weak = p.mark, p.weak
+		}
 		return
 	}
 	l[p.name] = append(l[p.name], p)

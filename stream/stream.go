@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -71,12 +70,12 @@ type Stream struct {
 	started time.Time
 	views   views
 	waiting sync.WaitGroup // for logs that do not notify
+	begun   chan struct{}  // closed once Run has seen what was there at the start
 
 	mu       sync.Mutex // guards what follows, and is held over an Append with what it says of the stands
 	stands   ledger     // of the logs that are read
 	restored ledger     // of an earlier process, until their logs appear
 
-	reading atomic.Bool
 	counters
 }
 
@@ -85,7 +84,7 @@ type Stream struct {
 func Open(o Options) (*Stream, error) {
 	s := &Stream{
 		opt: o, filter: o.Filter, started: time.Now(),
-		stands: make(ledger), restored: make(ledger),
+		stands: make(ledger), restored: make(ledger), begun: make(chan struct{}),
 	}
 	s.opt.Backfill = cmp.Or(o.Backfill, DefaultBackfill)
 	s.opt.Partial = cmp.Or(o.Partial, DefaultPartial)
@@ -146,7 +145,7 @@ func (s *Stream) Run(ctx context.Context, sources Sources) error {
 	for i, src := range first {
 		follow(src, begin[i])
 	}
-	s.reading.Store(true)
+	close(s.begun)
 	for {
 		select {
 		case <-changed:
@@ -166,6 +165,16 @@ func (s *Stream) Run(ctx context.Context, sources Sources) error {
 func (s *Stream) Close() error { return s.spool.Close() }
 
 // Reading says that Run has seen all logs that were there at the start.
-func (s *Stream) Reading() bool { return s.reading.Load() }
+func (s *Stream) Reading() bool {
+	select {
+	case <-s.begun:
+		return true
+	default:
+		return false
+	}
+}
+
+// Begun is closed once Reading is true.
+func (s *Stream) Begun() <-chan struct{} { return s.begun }
 
 func (s *Stream) log() *slog.Logger { return s.opt.Log }
