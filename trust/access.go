@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // An Access decides who may ask over HTTP. In this order:
@@ -49,8 +51,43 @@ func (a *Access) Handler(next http.Handler) http.Handler {
 			g.refuse(w, r, denied)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), admittedKey{}, admitted{role})))
+		ctx, done := g.whileHeld(r)
+		defer done()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, admittedKey{}, admitted{role})))
 	})
+}
+
+// recheck is how often a token is looked at while a request of its owner lasts,
+// which may be for days: a stream must not outlive the right to see it.
+const recheck = 5 * time.Second
+
+// whileHeld returns the context of a request, which ends when the token that it
+// came with does. done is called when the request is over.
+func (g *guard) whileHeld(r *http.Request) (ctx context.Context, done func()) {
+	secret, ok := bearer(r.Header.Values("Authorization"))
+	if !ok || g.Tokens == nil {
+		return r.Context(), func() {}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		tick := time.NewTicker(recheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if _, err := g.Tokens.Check(secret); errors.Is(err, ErrNoToken) || errors.Is(err, ErrExpired) {
+				cancel()
+			}
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watch.Wait()
+	}
 }
 
 type admittedKey struct{}

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"fairlead/trust"
@@ -27,7 +29,7 @@ const preset = "preset-secret-of-ci"
 func newSite(t testing.TB) *site {
 	t.Helper()
 	ts, now := newTokens(t)
-	ts.Extra = []trust.Preset{{Name: "ci", Role: trust.RoleView, Secret: preset}}
+	ts.Extra = func() []trust.Preset { return []trust.Preset{{Name: "ci", Role: trust.RoleView, Secret: preset}} }
 	s := &site{Access: &trust.Access{Tokens: ts}, now: now}
 	s.Open = func(r *http.Request) bool { return r.URL.Path == "/healthz" }
 	s.expired = newToken(t, ts, "expired", trust.RoleAct, time.Second)
@@ -337,4 +339,46 @@ func FuzzAuthorization(f *testing.F) {
 			t.Errorf("POST with %q = %d, want %d", value, w.Code, want)
 		}
 	})
+}
+
+// A stream does not outlive the token that it was asked for with.
+func TestAccessEndsWithItsToken(t *testing.T) {
+	for _, end := range []string{"revoked", "expired"} {
+		t.Run(end, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tokens := &trust.Tokens{Path: filepath.Join(t.TempDir(), "tokens")}
+				secret, err := tokens.New("ann", trust.RoleView, time.Hour)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan error, 1)
+				h := (&trust.Access{Tokens: tokens}).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					<-r.Context().Done()
+					ended <- r.Context().Err()
+				}))
+				r := httptest.NewRequestWithContext(t.Context(), "GET", "/stream", nil)
+				r.Header.Set("Authorization", "Bearer "+secret)
+				go h.ServeHTTP(httptest.NewRecorder(), r)
+				time.Sleep(30 * time.Minute) // in the bubble's time
+				select {
+				case <-ended:
+					t.Fatal("the request ended while its token held")
+				default:
+				}
+				if end == "revoked" {
+					if err := tokens.Revoke("ann"); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					time.Sleep(30 * time.Minute)
+				}
+				time.Sleep(10 * time.Second)
+				select {
+				case <-ended:
+				default:
+					t.Errorf("the request goes on 10 s after its token was %s", end)
+				}
+			})
+		})
+	}
 }

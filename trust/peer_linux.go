@@ -14,6 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// KnowsPeers says whether this system tells whose process is at the other end of
+// a connection of this machine.
+const KnowsPeers = true
+
 // unixPeer asks who made the other end when it connected.
 func unixPeer(c *net.UnixConn) (uid uint32, ok bool) {
 	raw, err := c.SyscallConn()

@@ -94,7 +94,7 @@ var (
 // tokens. Its fields are set before use.
 type Tokens struct {
 	Path  string           // of the file, which need not exist; empty: there is none
-	Extra []Preset         // that count beside those of the file
+	Extra func() []Preset  // that count beside those of the file, at the moment; nil: none
 	Now   func() time.Time // nil: time.Now
 
 	mu     sync.Mutex  // guards what follows
@@ -128,7 +128,7 @@ func (t *Tokens) New(name string, role Role, ttl time.Duration) (secret string, 
 	if t.preset(name) {
 		return "", fmt.Errorf("a token %s is given by the configuration: choose another name", name)
 	}
-	secret = newSecret()
+	secret = NewSecret()
 	now := t.now().UTC()
 	token := Token{Name: name, Role: role, Created: now.Truncate(time.Second)}
 	if ttl > 0 {
@@ -144,8 +144,8 @@ func (t *Tokens) New(name string, role Role, ttl time.Duration) (secret string, 
 	return secret, nil
 }
 
-// newSecret returns 160 random bits in words that survive a mail and a shell.
-func newSecret() string {
+// NewSecret returns 160 random bits in words that survive a mail and a shell.
+func NewSecret() string {
 	var b [20]byte
 	rand.Read(b[:]) // never fails
 	return "fl_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
@@ -179,7 +179,7 @@ func (t *Tokens) List() ([]Token, error) {
 		return nil, err
 	}
 	var list []Token
-	for _, p := range t.Extra {
+	for _, p := range t.extra() {
 		if p.Valid() == nil {
 			list = append(list, Token{Name: p.Name, Role: p.Role})
 		}
@@ -214,7 +214,7 @@ func (t *Tokens) Check(secret string) (Token, error) {
 			found = i.Token
 		}
 	}
-	for _, p := range t.Extra {
+	for _, p := range t.extra() {
 		own := sha256.Sum256([]byte(p.Secret))
 		if subtle.ConstantTimeCompare(own[:], hash[:]) == 1 && p.Valid() == nil {
 			found = Token{Name: p.Name, Role: p.Role}
@@ -231,8 +231,15 @@ func (t *Tokens) Check(secret string) (Token, error) {
 	return found, nil
 }
 
+func (t *Tokens) extra() []Preset {
+	if t.Extra == nil {
+		return nil
+	}
+	return t.Extra()
+}
+
 func (t *Tokens) preset(name string) bool {
-	return slices.ContainsFunc(t.Extra, func(p Preset) bool { return p.Name == name })
+	return slices.ContainsFunc(t.extra(), func(p Preset) bool { return p.Name == name })
 }
 
 func (t *Tokens) now() time.Time {

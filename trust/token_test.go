@@ -107,7 +107,7 @@ func TestTokens(t *testing.T) {
 
 func TestTokensRefused(t *testing.T) {
 	ts, _ := newTokens(t)
-	ts.Extra = []trust.Preset{{Name: "preset", Role: trust.RoleView, Secret: "0123456789abcdef"}}
+	ts.Extra = func() []trust.Preset { return []trust.Preset{{Name: "preset", Role: trust.RoleView, Secret: "0123456789abcdef"}} }
 	for _, tt := range []struct {
 		name string
 		role trust.Role
@@ -131,7 +131,7 @@ func TestTokensRefused(t *testing.T) {
 
 func TestTokensPreset(t *testing.T) {
 	good := trust.Preset{Name: "ci", Role: trust.RoleAct, Secret: "correct horse battery"[:7] + "-long-enough"}
-	ts := &trust.Tokens{Extra: []trust.Preset{good}}
+	ts := &trust.Tokens{Extra: func() []trust.Preset { return []trust.Preset{good} }}
 	if got, err := ts.Check(good.Secret); got != (trust.Token{Name: "ci", Role: trust.RoleAct}) || err != nil {
 		t.Errorf("Check(the preset's) = %v, %v", got, err)
 	}
@@ -146,7 +146,7 @@ func TestTokensPreset(t *testing.T) {
 		{Name: "ci", Role: "root", Secret: good.Secret}, {Name: "c i", Role: trust.RoleAct, Secret: good.Secret},
 		{Name: "ci", Role: trust.RoleAct, Secret: "with a blank, and more"},
 	} {
-		ts.Extra = []trust.Preset{bad}
+		ts.Extra = func() []trust.Preset { return []trust.Preset{bad} }
 		if bad.Valid() == nil {
 			t.Errorf("Valid(%+v) = nil, want an error", bad)
 		}
