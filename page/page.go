@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -35,8 +36,19 @@ var contentTypes = map[string]string{
 // assets are the files of the page.
 type assets struct {
 	version string
-	index   []byte
-	named   map[string][]byte // by their names below /page/VERSION/
+	index   asset
+	named   map[string]asset // by their names below /page/VERSION/
+}
+
+// An asset is a file as it is, and as it is sent to whoever takes gzip.
+type asset struct{ plain, zipped []byte }
+
+func newAsset(plain []byte) asset {
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	zip.Write(plain) // into memory, as Close does
+	zip.Close()
+	return asset{plain, b.Bytes()}
 }
 
 var load = sync.OnceValue(func() assets {
@@ -49,7 +61,8 @@ var load = sync.OnceValue(func() assets {
 
 // read takes the files in order of name, which is what the version is of.
 func read(from fs.FS) (assets, error) {
-	a := assets{named: make(map[string][]byte)}
+	a := assets{named: make(map[string]asset)}
+	var index []byte
 	sum := sha256.New()
 	err := fs.WalkDir(from, "app", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -65,12 +78,15 @@ func read(from fs.FS) (assets, error) {
 		name = strings.TrimPrefix(name, "app/")
 		fmt.Fprintf(sum, "%s %d\n", name, len(content))
 		sum.Write(content)
-		a.named[name] = content
+		if name == "index.html" {
+			index = content
+		} else {
+			a.named[name] = newAsset(content)
+		}
 		return nil
 	})
 	a.version = hex.EncodeToString(sum.Sum(nil))[:12]
-	a.index = bytes.ReplaceAll(a.named["index.html"], []byte(placeholder), []byte(a.version))
-	delete(a.named, "index.html")
+	a.index = newAsset(bytes.ReplaceAll(index, []byte(placeholder), []byte(a.version)))
 	return a, err
 }
 
@@ -88,12 +104,12 @@ func (a assets) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.Method+" is not for the page: use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	name, content := "index.html", a.index
+	name, file := "index.html", a.index
 	if r.URL.Path != "/" {
 		name = strings.TrimPrefix(r.URL.Path, "/page/"+a.version+"/")
-		content = a.named[name]
+		file = a.named[name]
 	}
-	if content == nil {
+	if file.plain == nil {
 		http.Error(w, "the page has no such file; it begins at /", http.StatusNotFound)
 		return
 	}
@@ -102,10 +118,26 @@ func (a assets) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	h.Set("Content-Type", contentTypes[path.Ext(name)])
+	h.Set("Vary", "Accept-Encoding")
+	content := file.plain
+	if takesGzip(r) {
+		content = file.zipped
+		h.Set("Content-Encoding", "gzip")
+	}
 	h.Set("Content-Length", fmt.Sprint(len(content)))
 	if r.Method == http.MethodGet {
 		io.Copy(w, bytes.NewReader(content))
 	}
+}
+
+// takesGzip reads Accept-Encoding as browsers write it.
+func takesGzip(r *http.Request) bool {
+	for word := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		if strings.TrimSpace(word) == "gzip" {
+			return true
+		}
+	}
+	return false
 }
 
 // header sets what every answer has, also one that refuses.

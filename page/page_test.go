@@ -1,6 +1,7 @@
 package page
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,6 +24,7 @@ func get(t *testing.T, method, path string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := srv.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +56,11 @@ func TestHeaders(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{"GET", "/", 200, "Cache-Control: no-store\n" + safe + "Content-Type: text/html; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
-		{"GET", "/?view=sources&q=x", 200, "Cache-Control: no-store\n" + safe + "Content-Type: text/html; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
-		{"GET", "/page/" + Version() + "/main.js", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: text/javascript; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
-		{"GET", "/page/" + Version() + "/style.css", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: text/css; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
-		{"GET", "/page/" + Version() + "/icon.png", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: image/png\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
+		{"GET", "/", 200, "Cache-Control: no-store\n" + safe + "Content-Type: text/html; charset=utf-8\nReferrer-Policy: no-referrer\nVary: Accept-Encoding\nX-Content-Type-Options: nosniff\n"},
+		{"GET", "/?view=sources&q=x", 200, "Cache-Control: no-store\n" + safe + "Content-Type: text/html; charset=utf-8\nReferrer-Policy: no-referrer\nVary: Accept-Encoding\nX-Content-Type-Options: nosniff\n"},
+		{"GET", "/page/" + Version() + "/main.js", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: text/javascript; charset=utf-8\nReferrer-Policy: no-referrer\nVary: Accept-Encoding\nX-Content-Type-Options: nosniff\n"},
+		{"GET", "/page/" + Version() + "/style.css", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: text/css; charset=utf-8\nReferrer-Policy: no-referrer\nVary: Accept-Encoding\nX-Content-Type-Options: nosniff\n"},
+		{"GET", "/page/" + Version() + "/icon.png", 200, "Cache-Control: public, max-age=31536000, immutable\n" + safe + "Content-Type: image/png\nReferrer-Policy: no-referrer\nVary: Accept-Encoding\nX-Content-Type-Options: nosniff\n"},
 		{"GET", "/nothing", 404, "Cache-Control: no-store\n" + safe + "Content-Type: text/plain; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
 		{"POST", "/", 405, "Allow: GET, HEAD\nCache-Control: no-store\n" + safe + "Content-Type: text/plain; charset=utf-8\nReferrer-Policy: no-referrer\nX-Content-Type-Options: nosniff\n"},
 	} {
@@ -197,17 +199,52 @@ func TestLinksLead(t *testing.T) {
 	})
 }
 
-// budget is what all files of the page may have together, in bytes.
-const budget = 200_000
+// What the page may have in bytes: on its way to a browser, and as files.
+const budget, sourceBudget = 150_000, 205_000
 
 func TestSize(t *testing.T) {
-	total, all := 0, []string{}
+	sent, total, all := len(load().index.zipped), 0, []string{}
+	for _, file := range load().named {
+		sent += len(file.zipped)
+	}
 	eachAsset(t, func(name, content string) {
 		total += len(content)
 		all = append(all, fmt.Sprintf("%7d %s", len(content), name))
 	})
-	if slices.Sort(all); total > budget {
-		t.Errorf("the page has %d bytes, want at most %d:\n%s", total, budget, strings.Join(all, "\n"))
+	if slices.Sort(all); sent > budget || total > sourceBudget {
+		t.Errorf("the page is sent in %d bytes and has %d, want at most %d and %d:\n%s", sent, total, budget, sourceBudget, strings.Join(all, "\n"))
+	}
+	t.Logf("sent in %d bytes, of %d", sent, total)
+}
+
+func TestGzip(t *testing.T) {
+	srv := httptest.NewServer(Handler())
+	defer srv.Close()
+	for _, p := range []string{"/", "/page/" + Version() + "/main.js"} {
+		_, want := get(t, "GET", p)
+		for accept, encoding := range map[string]string{"gzip": "gzip", "deflate, gzip, br": "gzip", "br": "", "": "", "gzip;q=0": ""} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+p, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept-Encoding", accept)
+			resp, err := srv.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := io.Reader(resp.Body)
+			if got := resp.Header.Get("Content-Encoding"); got != encoding {
+				t.Errorf("GET %s, accepting %q: encoding %q, want %q", p, accept, got, encoding)
+			} else if got == "gzip" {
+				if body, err = gzip.NewReader(resp.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := io.ReadAll(body); err != nil || string(got) != want {
+				t.Errorf("GET %s, accepting %q = %d bytes, %v, want %d", p, accept, len(got), err, len(want))
+			}
+			resp.Body.Close()
+		}
 	}
 }
 

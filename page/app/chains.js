@@ -29,14 +29,21 @@ export class Chains {
   check(rows) {
     const row = rows[0];
     if (row?.kind === 'gap') { // the server has said what is missing
+      const missing = rows.filter((r) => r.kind !== 'gap' || this.clip(r));
       for (const r of rows) if (r.kind === 'gap') this.sources.delete(r.source);
-      return rows;
+      return missing;
     }
     if (row?.kind !== 'entry' || row.gen === '') return rows;
     const missing = this.join(row);
     return missing > 0
       ? [{ kind: 'gap', id: row.id, source: row.source, gen: row.gen, from: row.off - missing, to: row.off }, row]
       : rows;
+  }
+
+  /** A gap may begin before what came. @param {import('./entry.js').Gap} gap */
+  clip(gap) {
+    gap.from = Math.max(gap.from, this.sources.get(gap.source)?.next.get(gap.gen) ?? 0);
+    return gap.from < gap.to;
   }
 
   /**

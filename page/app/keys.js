@@ -26,8 +26,9 @@ export class Keys {
       e.preventDefault();
       return;
     }
+    if (e.key === '?' && closeHelp()) return;
     if (typing || target.closest('.popover, dialog')) return;
-    if (target.closest('button, a, summary, [role=slider]') && (e.key === ' ' || e.key === 'Enter' || target.matches('[role=slider]'))) return;
+    if (target.closest('button, a, summary') && (e.key === ' ' || e.key === 'Enter')) return;
     const key = this.all.find((k) => k.keys.includes(e.key) && (k.when?.() ?? true));
     if (!key) return;
     e.preventDefault();

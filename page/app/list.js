@@ -42,6 +42,7 @@ export class List {
     this.itemOf = new WeakMap();
     this.layout = 1;
     this.expected = 0;
+    this.measured = 0;
     this.first = this.last = 0;
     this.changed = perFrame(() => this.frame());
     root.addEventListener('scroll', () => this.scrolled(), { passive: true });
@@ -74,7 +75,7 @@ export class List {
     this.changed();
   }
 
-  overflows() { return this.tops[this.items.length] > this.root.clientHeight; }
+  overflows() { return this.fresh()[this.items.length] > this.root.clientHeight; }
 
   /** Follows the end, or stays where it is. @param {boolean} yes */
   follow(yes) {
@@ -140,7 +141,12 @@ export class List {
   }
 
   /** The row at a height. @param {number} top */
-  indexAt(top) { return Math.max(0, this.search((i) => this.tops[i + 1] > top)); }
+  indexAt(top) { return Math.max(0, this.search((i) => this.fresh()[i + 1] > top)); }
+
+  fresh() {
+    if (this.measured !== this.items.length) this.measureTops();
+    return this.tops;
+  }
 
   measureTops() {
     const n = this.items.length;
@@ -152,6 +158,7 @@ export class List {
       y += item.layout === this.layout ? item.height : this.o.estimate(item);
     }
     this.tops[n] = y;
+    this.measured = n;
   }
 
   /** Where the view is to begin. */
@@ -238,7 +245,7 @@ export class List {
     const top = this.root.scrollTop, moved = top - this.expected;
     if (Math.abs(moved) < 1.5) return;
     this.expected = top;
-    const end = top + this.root.clientHeight >= this.tops[this.items.length] - 4;
+    const end = top + this.root.clientHeight >= this.fresh()[this.items.length] - 4;
     if (this.following) {
       if (moved > 0 || end) return;
       this.o.away?.();

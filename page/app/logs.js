@@ -55,6 +55,7 @@ export class LogsView {
   apply(now, before) {
     const differ = (/** @type {keyof import('./state.js').State} */ key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]);
     if (filterKeys.some(differ)) this.applyFilter();
+    this.showErrors();
     if (differ('include') || differ('highlight') || differ('columns') || differ('wrap') || differ('time')) this.lines.apply();
     this.toolbar.show();
     this.second();
@@ -65,10 +66,12 @@ export class LogsView {
     const filter = new Filter(s, this.store.filter ?? undefined);
     this.history.reset();
     this.store.setFilter(filter);
-    this.toolbar.showErrors({ ...filter.errors, highlight: pattern(s.highlight).error });
     this.lines.frame.classList.toggle('one-source', s.sources.length === 1);
+    this.showErrors();
     this.toolbar.show();
   }
+
+  showErrors() { this.toolbar.showErrors({ .../** @type {Filter} */ (this.store.filter).errors, highlight: pattern(this.state.now.highlight).error }); }
 
   /** @param {import('./entry.js').Row[]} rows @param {number} missed @param {string} start */
   take(rows, missed, start) {

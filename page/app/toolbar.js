@@ -57,11 +57,12 @@ export class Toolbar {
    * @param {string} placeholder @param {string} label @param {string} [key]
    */
   box(name, placeholder, label, key) {
-    const later = debounce(120, () => this.state.set({ [name]: input.value }));
+    const now = () => this.state.set({ [name]: input.value });
+    const later = debounce(120, now);
     const input = h('input', {
       type: 'search', class: `box ${name}`, placeholder, 'aria-label': label, title: key ? `${label} (${key})` : label,
       'aria-keyshortcuts': key, spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off', 'aria-describedby': `${name}-error`,
-      on: { input: later, keydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === 'Enter' && name === 'highlight') this.act.find(e.shiftKey ? -1 : 1); } },
+      on: { input: later, change: now, keydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === 'Enter' && name === 'highlight') this.act.find(e.shiftKey ? -1 : 1); } },
     });
     const error = h('span', { class: 'box-error', id: `${name}-error`, role: 'alert' });
     return { input, error, wrap: h('span', { class: `box-wrap ${name}-wrap` }, input, error) };
