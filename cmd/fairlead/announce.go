@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -11,32 +13,50 @@ import (
 	"fairlead/logfile"
 )
 
+// A survey is what of the targets can be read.
+type survey struct {
+	logs   []*logfile.Log
+	size   int64    // of all that can
+	unread []string // names of those that cannot
+	err    error    // why, as an example
+}
+
+func (l *local) survey() (s survey) {
+	s.logs = l.set.Logs()
+	for _, log := range s.logs {
+		st := log.Stat()
+		if st.Current != nil {
+			s.size += st.Current.Size
+		}
+		if st.Err != nil {
+			s.unread, s.err = append(s.unread, log.Name()), st.Err
+		}
+	}
+	return s
+}
+
+// warnUnread says in one line what cannot be read, and the cure.
+func (l *local) warnUnread(s survey) {
+	if n := len(s.unread); n > 0 {
+		l.log.Warn("some files cannot be read", "files", n, "path", s.unread[n-1], "err", s.err, "cure", cureOf(s.err))
+	}
+	if err := l.set.Stats().WatchErr; errors.Is(err, fs.ErrPermission) {
+		l.log.Warn("a directory cannot be read, so files in it may be missed", "err", err, "cure", cureOf(err))
+	}
+}
+
 // announce says on stderr what is served, where, how to read it, and what
 // cannot be read: in words on a terminal, as records otherwise.
 func (c *common) announce(l *local) {
-	logs := l.set.Logs()
-	var size int64
-	var unread []string
-	var example error
-	for _, log := range logs {
-		st := log.Stat()
-		if st.Current != nil {
-			size += st.Current.Size
-		}
-		if st.Err != nil {
-			unread, example = append(unread, log.Name()), st.Err
-		}
-	}
+	seen := l.survey()
 	if !c.quiet {
 		if isTerminal(os.Stderr) {
-			fmt.Fprint(os.Stderr, printable(l.invitation(logs, size)))
+			fmt.Fprint(os.Stderr, printable(l.invitation(seen.logs, seen.size)))
 		} else {
-			l.log.Info("serving files", append(l.addrs(), "files", len(logs), "n", size, "first", nameOf(l.set.First()))...)
+			l.log.Info("serving files", append(l.addrs(), "files", len(seen.logs), "n", seen.size, "first", nameOf(l.set.First()))...)
 		}
 	}
-	if len(unread) > 0 {
-		l.log.Warn("some files cannot be read", "files", len(unread), "path", unread[len(unread)-1], "err", example, "cure", cureOf(example))
-	}
+	l.warnUnread(seen)
 }
 
 // summary is one line for the service manager.

@@ -9,8 +9,7 @@ import (
 // A certificate is what the listeners show, from two files that may be renewed
 // while they listen.
 type certificate struct {
-	cert, key string // files
-	pair      atomic.Pointer[tls.Certificate]
+	pair atomic.Pointer[tls.Certificate]
 }
 
 // loadCertificate loads what the settings name; nil without.
@@ -21,15 +20,15 @@ func loadCertificate(cert, key string) (*certificate, error) {
 	if cert == "" || key == "" {
 		return nil, usagef("--tls-cert and --tls-key go together")
 	}
-	c := &certificate{cert: cert, key: key}
-	return c, c.load()
+	c := &certificate{}
+	return c, c.load(cert, key)
 }
 
-// load reads the files again. If they do not fit each other, what was is kept.
-func (c *certificate) load() error {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+// load reads the files. If they do not fit each other, what was is kept.
+func (c *certificate) load(cert, key string) error {
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return usagef("load the certificate %s with the key %s: %v", c.cert, c.key, strings.TrimPrefix(err.Error(), "tls: "))
+		return usagef("load the certificate %s with the key %s: %v", cert, key, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	c.pair.Store(&pair)
 	return nil

@@ -53,8 +53,9 @@ func newConfigShow(c *common) *cobra.Command {
 		Example: `  fairlead config show --origin
   fairlead config show -o json |
     jq '.sections[].keys[] | select(.origin != "default")'`,
-		Long: `What is printed is a configuration file that says the same. A section that
-stands nowhere is commented out, and so are secrets.`,
+		Long: `What is printed is a configuration file that says the same, and what each key
+is for. A section that stands nowhere is commented out (# without a blank), and
+so are secrets.`,
 		Args: wants(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			asJSON, err := wantsJSON(output)
@@ -123,8 +124,12 @@ func loadConfig(file string, flags map[string][]string) (*settings, *config.Load
 	if err != nil {
 		return nil, nil, err
 	}
+	return settingsOf(config.Sources{File: path, Environ: os.Environ(), Flags: flags})
+}
+
+func settingsOf(from config.Sources) (*settings, *config.Loaded, error) {
 	s := defaultSettings()
-	loaded, err := config.Load(s, config.Sources{File: path, Environ: os.Environ(), Flags: flags})
+	loaded, err := config.Load(s, from)
 	if err == nil {
 		err = s.check(loaded)
 	}
@@ -150,7 +155,8 @@ func well(l *config.Loaded) string {
 	return text
 }
 
-// printConfig prints a file. Sections that are nowhere are comments: to stand in
+// printConfig prints a file, with what each key is for or where it comes from.
+// What has a # and no blank is a setting. Sections that are nowhere are comments: to stand in
 // a file, even with its defaults, may be what makes a section's room run.
 func printConfig(w io.Writer, l *config.Loaded, origin bool) {
 	values := l.Values()
@@ -172,6 +178,8 @@ func printConfig(w io.Writer, l *config.Loaded, origin bool) {
 		}
 		if origin {
 			lines[i] = fmt.Sprintf("%-*s  # %s", widest, lines[i], oneLine(v.Origin.Text))
+		} else {
+			fmt.Fprintln(w, comment(v.Help))
 		}
 		fmt.Fprintln(w, lines[i])
 	}
@@ -181,7 +189,24 @@ func commented(said bool) string {
 	if said {
 		return ""
 	}
-	return "# "
+	return "#"
+}
+
+// comment makes of words as many lines of a file as they take.
+func comment(words string) string {
+	var b strings.Builder
+	b.WriteByte('#')
+	at := 1
+	for _, word := range strings.Fields(words) {
+		n := 1 + utf8.RuneCountInString(word)
+		if at > 1 && at+n > helpWidth {
+			b.WriteString("\n#")
+			at = 1
+		}
+		b.WriteString(" " + word)
+		at += n
+	}
+	return b.String()
 }
 
 func configLine(l *config.Loaded, v config.Value) string {

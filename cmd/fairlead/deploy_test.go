@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
+	"fairlead/internal/config"
 )
 
 // maxExposure is what `systemd-analyze security` may say of the unit, in tenths
@@ -73,26 +74,38 @@ func TestDeployAgrees(t *testing.T) {
 	}
 }
 
-// The example of a configuration says nothing as it is, and all of it is TOML
-// once the # is gone.
+// The example of a configuration says nothing as it is. Without the # it can be
+// used, names every key there is, and says the defaults.
 func TestDeployConfiguration(t *testing.T) {
 	text := deployed(t, "fairlead.toml")
-	var empty, all map[string]map[string]any
-	if err := toml.Unmarshal([]byte(text), &empty); err != nil || len(empty) != 0 {
-		t.Errorf("fairlead.toml as it is: %v, %v, want nothing", empty, err)
+	_, loaded := settingsIn(t, text)
+	if _, keys, sections := loaded.File(); keys+sections != 0 {
+		t.Errorf("fairlead.toml as it is has %d keys in %d sections, want none", keys, sections)
 	}
-	text = regexp.MustCompile(`(?m)^#(\[|[a-z_]+ = )`).ReplaceAllString(text, "$1")
-	if err := toml.Unmarshal([]byte(text), &all); err != nil {
-		t.Fatalf("fairlead.toml without the #: %v", err)
-	}
-	if got := all["http"]["listen"]; got != defaultHTTP {
-		t.Errorf("http.listen = %v, want the default, %s", got, defaultHTTP)
-	}
-	for _, section := range []string{"watch", "http", "tcp", "serve"} {
-		if len(all[section]) == 0 {
-			t.Errorf("fairlead.toml says nothing of [%s]", section)
+	s, loaded := settingsIn(t, regexp.MustCompile(`(?m)^#(\[|[a-z_]+ = )`).ReplaceAllString(text, "$1"))
+	for _, v := range loaded.Values() {
+		if v.Origin.Kind != config.File {
+			t.Errorf("fairlead.toml does not name %s", v.Name)
 		}
 	}
+	want := defaultSettings()
+	want.Watch.Targets = []string{defaultTarget}
+	for _, list := range []*[]string{&want.HTTP.Hosts, &want.Stream.Match, &want.Stream.Exclude} {
+		*list = []string{}
+	}
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("fairlead.toml without the # = %+v, want the defaults, %+v", s, want)
+	}
+}
+
+// settingsIn loads the text of a file, as fairlead up would.
+func settingsIn(t *testing.T, text string) (*settings, *config.Loaded) {
+	t.Helper()
+	s, loaded, err := settingsOf(config.Sources{File: writeText(t, filepath.Join(t.TempDir(), "fairlead.toml"), text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, loaded
 }
 
 // systemd reads the units without a word, and finds little that the service

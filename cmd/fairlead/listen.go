@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -32,6 +33,8 @@ type listening struct {
 	key   string
 	plain bool
 	pair  *certificate // what they hold, once bound
+
+	token func() bool // is there one that a client from elsewhere could show? nil: none is asked for
 }
 
 // A want is an address that a room shall listen at.
@@ -40,6 +43,7 @@ type want struct {
 	flag  string // that says it
 	addr  string // empty or off: only the sockets that systemd passed
 	asked bool   // it is somebody's word, and no default
+	spare bool   // if the port is taken, the next free one will do
 
 	passed []net.Listener // by systemd
 }
@@ -68,7 +72,7 @@ func (l *listening) bind(log *slog.Logger) (bound []endpoint, err error) {
 			bound = nil
 		}
 	}()
-	passed, err := passedSockets(roomServe, roomHTTP)
+	passed, err := passedSockets(l.rooms()...)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +109,17 @@ func closeAll(bound []endpoint) {
 	}
 }
 
+// rooms are those that anybody can listen for.
+func (l *listening) rooms() []string {
+	var rooms []string
+	for _, w := range l.wants {
+		if !slices.Contains(rooms, w.room) {
+			rooms = append(rooms, w.room)
+		}
+	}
+	return rooms
+}
+
 // wanted returns what to listen at. Once systemd passes sockets, a default that
 // nobody asked for is not opened beside them.
 func (l *listening) wanted(passed map[string][]net.Listener) []want {
@@ -138,13 +153,13 @@ func (l *listening) open(w want, log *slog.Logger) (net.Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return nil, bindError(w, addr, err)
 	}
-	free := nextFree(addr)
+	free := l.nextFree(addr)
 	if free == nil {
 		return nil, exitf(exitFailed, "port %d is in use, and so are the next ones; name another with --%s", addr.Port, w.flag)
 	}
-	if w.room == roomHTTP && !w.asked {
-		log.Warn("the default HTTP port is in use: took the next free one", "addr", free.Addr().String(),
-			"cure", "choose it with --http")
+	if w.spare {
+		log.Warn("the default port is in use: took the next free one", "room", w.room, "addr", free.Addr().String(),
+			"cure", "choose it with --"+w.flag)
 		return free, nil
 	}
 	free.Close()
@@ -182,9 +197,12 @@ func bindError(w want, addr *net.TCPAddr, err error) error {
 	return exitf(exitFailed, "listen on %s: %w", addr, err)
 }
 
-// nextFree binds the first free port behind addr's.
-func nextFree(addr *net.TCPAddr) net.Listener {
+// nextFree binds the first free port behind addr's that nobody here wants.
+func (l *listening) nextFree(addr *net.TCPAddr) net.Listener {
 	for port := addr.Port + 1; port <= min(addr.Port+100, 65535); port++ {
+		if slices.ContainsFunc(l.wants, func(w want) bool { return w.wantsPort(port) }) {
+			continue
+		}
 		next := *addr
 		next.Port = port
 		if ln, err := listenTCP(&next); err == nil {
@@ -194,10 +212,28 @@ func nextFree(addr *net.TCPAddr) net.Listener {
 	return nil
 }
 
+func (w want) wantsPort(port int) bool {
+	addr, err := resolveListen(w.addr)
+	return err == nil && addr.Port == port
+}
+
+// asks says whether whoever comes to a room has to show a token.
+func (l *listening) asks(room string) bool { return room == roomHTTP && l.token != nil }
+
 // allowed refuses to listen off loopback in the clear unless it was asked for.
 func (l *listening) allowed(room string, addr *net.TCPAddr) error {
-	if l.cert != "" || l.plain || addr.IP.IsLoopback() {
+	if l.plain || addr.IP.IsLoopback() {
 		return nil
+	}
+	if l.cert != "" && l.asks(room) && !l.token() {
+		return usagef("%s: who comes from elsewhere needs a token, and there is none: make one with `fairlead token new NAME`", addr)
+	}
+	if l.cert != "" {
+		return nil
+	}
+	if l.asks(room) {
+		return usagef("%s: tokens, and what is shown for them, would cross the network in the clear, so %s is refused without "+
+			"--tls-cert and --tls-key, or --plain if that is meant", addr, room)
 	}
 	return usagef("%s: anyone who reaches it could read every file, in the clear, so %s is refused without "+
 		"--tls-cert and --tls-key, or --plain if that is meant", addr, room)
@@ -212,7 +248,17 @@ func (l *listening) allow(e endpoint, log *slog.Logger) error {
 	if err := l.allowed(e.room, addr); err != nil {
 		return err
 	}
-	warnOpen([]endpoint{e}, log)
+	switch {
+	case addr.IP.IsLoopback():
+	case l.asks(e.room) && !e.tls:
+		log.Warn("listening off loopback in the clear: whoever is on the way reads what is shown, and tokens",
+			"room", e.room, "addr", addr.String(), "cure", "--tls-cert and --tls-key, or a loopback address")
+	case l.token != nil && !l.asks(e.room) && e.tls:
+		log.Warn("listening off loopback: anyone who reaches the port can read every file, no token is asked for here",
+			"room", e.room, "addr", addr.String(), "cure", "a loopback address; over HTTP tokens are asked for")
+	default:
+		warnOpen([]endpoint{e}, log)
+	}
 	return nil
 }
 

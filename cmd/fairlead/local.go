@@ -26,9 +26,13 @@ type local struct {
 	stream  *stream.Stream // nil: it makes no entries
 	events  *stream.SSE
 	entries *stream.TCP
+	byPlace *stream.Entries
 	tokens  *trust.Tokens // nil: who may ask over HTTP is not decided by tokens
 	log     *slog.Logger
 	started time.Time
+
+	problems      func() []problem // that the rest does not show; may be nil
+	metricSources int              // how many sources have metrics of their own
 }
 
 // start opens the socket and answers until ctx ends or stop is called; stop
@@ -65,18 +69,15 @@ func (l *local) start(ctx context.Context, state string) (stop func()) {
 
 func (l *local) handler(srv *serve.Server) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, l.status()) })
+	l.routes(mux, srv)
 	if l.tokens != nil {
 		l.tokenRoutes(mux)
 	}
-	if l.set == nil {
-		return mux
+	if l.set != nil {
+		mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
+			answer(w, explain(l.set, r.URL.Query().Get("path")))
+		})
 	}
-	mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, explain(l.set, r.URL.Query().Get("path")))
-	})
-	mux.Handle("GET /logs", srv)
-	mux.Handle("GET /logs/", srv)
 	return mux
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/internal/config"
 	"fairlead/logfile"
 	"fairlead/standin/logwisp"
 	"fairlead/stream"
@@ -64,7 +65,7 @@ FAIRLEAD_STREAM_BUDGET=BYTES is how many are kept (1 GiB, in memory 64 MiB).`,
 func asLogwisp(ctx context.Context, c *common, o logwisp.Options) (err error) {
 	log := c.logger()
 	if os.Getenv("FAIRLEAD_STANDIN_QUIET") != "1" {
-		log.Info("logwisp is fairlead here; in words of its own, once `fairlead up` is there", "command", o.Native())
+		log.Info("logwisp is fairlead here; in its own words", "command", o.Native())
 	}
 	for _, what := range o.Ignored {
 		log.Warn("ignored", "what", what)
@@ -82,10 +83,12 @@ func asLogwisp(ctx context.Context, c *common, o logwisp.Options) (err error) {
 	}
 	defer closeAll(p.bound)
 	warnOpen(p.bound, log)
-	end := logfile.FromEnd
-	err = p.openStream(fmt.Sprintf("logwisp-%d-%d", o.HTTP.Port, o.TCP.Port), stream.Options{LogWisp: true, From: &end, Name: filepath.Base})
-	defer func() { err = errors.Join(err, p.close()) }()
+	options, err := logwispOptions(o, state.dir)
 	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.openStream(options, "choose other ports or another state directory"); err != nil {
 		return err
 	}
 	var specs []string
@@ -98,11 +101,29 @@ func asLogwisp(ctx context.Context, c *common, o logwisp.Options) (err error) {
 	p.events = &stream.SSE{Stream: p.stream, Heartbeat: heartbeatOf(o.HTTP)}
 	p.entries = &stream.TCP{Stream: p.stream, Heartbeat: heartbeatOf(o.TCP)}
 	p.web = logwisp.Pages{Stream: p.events, Status: func() logwisp.Status { return p.logwispStatus(o) }}
-	err = p.run(ctx, func() { sayLogwisp(o) }, func() { fmt.Print("\nShutting down...\n") })
+	p.announce = func() { sayLogwisp(o) }
+	p.stopping = func() { fmt.Print("\nShutting down...\n") }
+	err = p.run(ctx)
 	if err == nil {
 		fmt.Println("Shutdown complete")
 	}
 	return err
+}
+
+// logwispOptions are of a stream as LogWisp's. Where its spool is, and how large,
+// the environment says as it does for fairlead up.
+func logwispOptions(o logwisp.Options, state string) (stream.Options, error) {
+	end := logfile.FromEnd
+	options := stream.Options{LogWisp: true, From: &end, Name: filepath.Base}
+	s, _, err := settingsOf(config.Sources{Environ: os.Environ()})
+	if err != nil {
+		return options, err
+	}
+	options.Budget = int64(s.Stream.Budget)
+	if s.Stream.Spool != inMemory {
+		options.Dir = filepath.Join(state, fmt.Sprintf("logwisp-%d-%d", o.HTTP.Port, o.TCP.Port))
+	}
+	return options, nil
 }
 
 // logwispSet is a set that looks as often as LogWisp was told to, where there are

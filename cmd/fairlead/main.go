@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -75,8 +76,9 @@ func checkWord(root *cobra.Command, args []string) error {
 
 // withHint adds to a usage error where to look it up.
 func withHint(cmd *cobra.Command, err error) error {
-	if e, ok := err.(*exitError); ok && e.code == exitUsage && e.err != nil && !strings.Contains(err.Error(), "`") {
-		return &exitError{exitUsage, fmt.Errorf("%w (see `%s -h`)", e.err, cmd.CommandPath())}
+	var e *exitError
+	if errors.As(err, &e) && e.code == exitUsage && e.err != nil && !strings.Contains(err.Error(), "`") {
+		return &exitError{exitUsage, fmt.Errorf("%w (see `%s -h`)", err, cmd.CommandPath())}
 	}
 	return err
 }

@@ -14,8 +14,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"fairlead": program, "tailsrv": program, "logwisp": program,
 		"fairlead-activated": activated, "fairlead-nc": netcat, "fairlead-curl": curl,
-		"fairlead-tokens":  keepTokens,
-		"fairlead-service": asService,
+		"fairlead-ask": askMany, "fairlead-service": asService,
+		"fairlead-tokens": keepTokens,
 	})
 }
 

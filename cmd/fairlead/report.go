@@ -69,7 +69,7 @@ func (l *local) status() processReport {
 		r.countServer(st)
 	}
 	if l.set != nil {
-		r.addSources(l.set.Logs(), clients)
+		r.addSources(l.set.Logs(), clients, l.read())
 		r.countSet(l.set.Stats())
 	}
 	if l.stream != nil {
@@ -78,7 +78,18 @@ func (l *local) status() processReport {
 	if l.mirror != nil {
 		r.addMirror(l.mirror.Path, l.mirror.Stats())
 	}
+	if l.problems != nil {
+		r.Problems = append(r.Problems, l.problems()...)
+	}
 	return r
+}
+
+// read is how far the entries of each generation go; nil where there are none.
+func (l *local) read() map[logfile.GenID]int64 {
+	if l.stream == nil {
+		return nil
+	}
+	return l.stream.Read()
 }
 
 func (r *processReport) problemf(cure, format string, args ...any) {
@@ -87,13 +98,17 @@ func (r *processReport) problemf(cure, format string, args ...any) {
 
 // addSources adds the logs. A process that can read none of its files is not
 // ready; one that can read some has a problem.
-func (r *processReport) addSources(logs []*logfile.Log, clients map[string]int64) {
+func (r *processReport) addSources(logs []*logfile.Log, clients map[string]int64, read map[logfile.GenID]int64) {
 	bad := 0
 	for _, l := range logs {
 		st := l.Stat()
 		s := sourceReport{Name: l.Name(), State: stateOf(st), Clients: clients[l.Name()]}
 		if st.Current != nil {
 			s.Generation, s.Size, s.Modified = st.Current.ID.String(), st.Current.Size, st.Current.Modified
+		}
+		if st.Current != nil && read != nil {
+			n := read[st.Current.ID]
+			s.Read = &n
 		}
 		if st.Err != nil {
 			bad++
@@ -170,6 +185,9 @@ func (r *processReport) countStream(l *local) {
 	st := l.stream.Stats()
 	c := r.Counters
 	c["spool_bytes"], c["spool_oldest_offset"], c["spool_pinned_bytes"] = st.Spool.Bytes, st.Spool.Start, st.Spool.Pinned
+	for level, n := range st.Entries {
+		c[fmt.Sprintf("stream_entries_total{level=%q}", level)] = n
+	}
 	for proto, o := range map[string]stream.OutletStats{"sse": l.events.Stats(), "tcp": l.entries.Stats()} {
 		c[fmt.Sprintf("stream_clients{proto=%q}", proto)] = o.Clients
 		c[fmt.Sprintf("stream_sent_bytes_total{proto=%q}", proto)] = o.Sent
@@ -177,6 +195,7 @@ func (r *processReport) countStream(l *local) {
 		c[fmt.Sprintf("stream_gap_bytes_total{proto=%q}", proto)] = o.Gapped
 		c[fmt.Sprintf("stream_behind_bytes{proto=%q}", proto)] = o.Behind
 	}
+	r.Ready = r.Ready && l.stream.Reading() // a moment after the start
 	if st.Err != nil {
 		r.Ready = false
 		r.problemf("make room on the disk of the state directory", "the spool cannot be written, and nothing is read meanwhile: %v", st.Err)

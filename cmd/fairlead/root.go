@@ -9,6 +9,7 @@ import (
 
 // The groups of the short help, in its order.
 const (
+	groupBegin = "begin"
 	groupLook  = "look"
 	groupMove  = "move"
 	groupAct   = "act"
@@ -22,7 +23,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fairlead",
 		Short: "any byte of a growing file, to whoever asks",
-		Example: `  fairlead serve /var/log/syslog      then: echo -1000 | nc 127.0.0.1 4321
+		Example: `  fairlead up                         this machine's logs, in the browser
   fairlead tail -F /var/log/syslog    by name, through rotations
   fairlead status                     what runs here, its problems first`,
 		SilenceErrors:     true,
@@ -33,7 +34,7 @@ func newRoot() *cobra.Command {
 	}
 	var c common
 	c.flags(root.PersistentFlags())
-	for _, id := range []string{groupLook, groupMove, groupAct, groupSetUp, groupOld} {
+	for _, id := range []string{groupBegin, groupLook, groupMove, groupAct, groupSetUp, groupOld} {
 		root.AddGroup(&cobra.Group{ID: id, Title: id})
 	}
 	add := func(group string, cmds ...*cobra.Command) {
@@ -44,6 +45,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
+	add(groupBegin, newUp(&c), newDemo(&c))
 	add(groupLook, newTail(&c), newStatus(&c), newWhy(&c))
 	add(groupMove, newServe(&c), newMirror(&c))
 	add(groupSetUp, newToken(&c), newConfig(&c), newCompletion(), newVersion())

@@ -34,7 +34,8 @@ const patience = 20 * time.Second
 //	waitfor FILE REGEXP [VAR]     until FILE matches; VAR becomes the first group
 //	nc ADDR HEADER [REGEXP]       send HEADER and a newline, half-close, print what
 //	                              comes until it matches, or until the end
-//	curl [-r RANGE] [-token SECRET] [-until REGEXP] URL
+//	signal -SIGNAL NAME           send it, and go on
+//	curl [-r RANGE] [-token SECRET] [-X METHOD] [-until REGEXP] URL
 //	waitstatus URL REGEXP         until what URL answers matches
 //	append FILE TEXT              TEXT may have \n, \x1b and so on
 //	repeat FILE N TEXT            the same N times, numbered where TEXT has %d
@@ -42,7 +43,7 @@ const patience = 20 * time.Second
 //	certificate CERT KEY          for localhost, signed by itself; curl trusts all
 //	columns N                     no line of the last output is longer
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"start": scriptStart, "end": scriptEnd, "ended": scriptEnded, "waitfor": scriptWaitFor,
+	"start": scriptStart, "signal": scriptSignal, "end": scriptEnd, "ended": scriptEnded, "waitfor": scriptWaitFor,
 	"nc": scriptNC, "curl": scriptCurl, "waitstatus": scriptWaitStatus, "append": scriptAppend, "repeat": scriptRepeat,
 	"freeport": scriptFreePort, "columns": scriptColumns,
 	"certificate": scriptCertificate,
@@ -94,7 +95,8 @@ func scriptEnv(ts *testscript.TestScript) []string {
 		"RUNTIME_DIRECTORY", "NO_COLOR", "FAIRLEAD_STANDIN_QUIET", "RUST_LOG", "TMPDIR", "GORACE", "TZ",
 		"LOGWISP_TCPSERVER_PORT", "LOGWISP_TCPSERVER_ENABLED", "LOGWISP_HTTPSERVER_PORT", "LOGWISP_MONITOR_TARGETS",
 		"LOGWISP_TCPSERVER_HEARTBEAT_ENABLED", "LOGWISP_TCPSERVER_HEARTBEAT_INTERVAL_SECONDS",
-		"LOGWISP_TCPSERVER_HEARTBEAT_INCLUDE_STATS", "FAIRLEAD_STREAM_SPOOL", "FAIRLEAD_STREAM_BUDGET"} {
+		"LOGWISP_TCPSERVER_HEARTBEAT_INCLUDE_STATS", "FAIRLEAD_STREAM_SPOOL", "FAIRLEAD_STREAM_BUDGET",
+		"FAIRLEAD_CONFIG", "FAIRLEAD_HTTP_LISTEN", "FAIRLEAD_HTTP_TOKEN_FILE"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -103,7 +105,7 @@ func scriptEnv(ts *testscript.TestScript) []string {
 }
 
 var scriptSignals = map[string]os.Signal{
-	"-TERM": syscall.SIGTERM, "-INT": os.Interrupt, "-KILL": os.Kill, "-QUIT": syscall.SIGQUIT,
+	"-HUP": syscall.SIGHUP, "-TERM": syscall.SIGTERM, "-INT": os.Interrupt, "-KILL": os.Kill, "-QUIT": syscall.SIGQUIT,
 }
 
 func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
@@ -114,6 +116,13 @@ func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
 	c := findChild(ts, args)
 	ts.Check(c.cmd.Process.Signal(sig))
 	finish(ts, c, neg, args)
+}
+
+func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 || scriptSignals[args[0]] == nil {
+		ts.Fatalf("usage: signal -SIGNAL NAME")
+	}
+	ts.Check(findChild(ts, args[1:]).cmd.Process.Signal(scriptSignals[args[0]]))
 }
 
 func scriptEnded(ts *testscript.TestScript, neg bool, args []string) {
@@ -239,6 +248,8 @@ func scriptCurl(ts *testscript.TestScript, neg bool, args []string) {
 			req.Header.Set("Range", "bytes="+args[i+1])
 		case "-token":
 			req.Header.Set("Authorization", "Bearer "+args[i+1])
+		case "-X":
+			req.Method = args[i+1]
 		case "-until":
 			res = args[i+1 : i+2]
 		}
@@ -332,19 +343,27 @@ func scriptCertificate(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: certificate CERT KEY")
 	}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	cert, key, err := makeCertificate(1)
 	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), cert, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), key, 0o600))
+}
+
+// makeCertificate makes one for localhost, signed by itself, and its key.
+func makeCertificate(serial int64) (cert, key []byte, err error) {
+	_, secret, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	ts.Check(err)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	ts.Check(err)
-	writePEM := func(path, kind string, b []byte) {
-		ts.Check(os.WriteFile(ts.MkAbs(path), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600))
+	cert, err = x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
+	if err != nil {
+		return nil, nil, err
 	}
-	writePEM(args[0], "CERTIFICATE", cert)
-	writePEM(args[1], "PRIVATE KEY", der)
+	key, err = x509.MarshalPKCS8PrivateKey(secret)
+	inPEM := func(kind string, b []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}) }
+	return inPEM("CERTIFICATE", cert), inPEM("PRIVATE KEY", key), err
 }

@@ -125,7 +125,7 @@ func (s *serveCommand) places() []want {
 	for _, addr := range s.listen {
 		wants = append(wants, want{room: roomServe, flag: "listen", addr: addr, asked: s.given("listen")})
 	}
-	return append(wants, want{room: roomHTTP, flag: "http", addr: s.http, asked: s.given("http")})
+	return append(wants, want{room: roomHTTP, flag: "http", addr: s.http, asked: s.given("http"), spare: !s.given("http")})
 }
 
 // parse checks what the flags say before anything is opened.
@@ -152,15 +152,20 @@ func addTargets(set *logfile.Set, targets []string, log *slog.Logger) error {
 	for _, err := range failed {
 		log.Error("cannot serve", "err", err)
 	}
-	// Looking through directories left memory that the rest of our life, which
-	// may be long and quiet, has no use for. Where what we know of idle files is
-	// most of what we have, a quarter as much garbage beside it is room enough.
+	afterSearch(set)
+	return nil
+}
+
+// afterSearch gives back the memory that looking through directories took, for
+// which the rest of our life, which may be long and quiet, has no use. Where what
+// we know of idle files is most of what we have, a quarter as much garbage beside
+// it is room enough.
+func afterSearch(set *logfile.Set) {
 	const many = 5000
 	if len(set.Logs()) > many && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}
 	debug.FreeOSMemory()
-	return nil
 }
 
 // eachOf returns the errors of an errors.Join.

@@ -1,70 +1,82 @@
 package main
 
 import (
-	"errors"
-	"net"
+	"time"
 
 	"fairlead/internal/config"
+	"fairlead/trust"
 )
 
-// settings is all that the configuration can say. Each section is of one room.
+// settings are the keys of fairlead.toml. A room runs if its section is there;
+// watch, http and stream always do. FAIRLEAD_SECTION_KEY and the flags named here
+// say the same.
 type settings struct {
-	Watch watchSettings `config:"watch"`
-	HTTP  httpSettings  `config:"http"`
-	TCP   tcpSettings   `config:"tcp"`
-	Serve serveSettings `config:"serve"`
+	Watch  watchSettings  `config:"watch"`
+	HTTP   httpSettings   `config:"http"`
+	TCP    tcpSettings    `config:"tcp"`
+	Serve  serveSettings  `config:"serve"`
+	Stream streamSettings `config:"stream"`
+	Self   selfSettings   `config:"self"`
 }
 
 type watchSettings struct {
-	Targets []string `config:"targets" help:"files, globs and directories to watch"`
-	Poll    bool     `config:"poll" flag:"poll" help:"look every second instead of waiting for events"`
+	Targets  []string      `config:"targets" help:"files, globs and directories to watch"`
+	Poll     bool          `config:"poll" flag:"poll" help:"look every second instead of waiting for events"`
+	PinBytes config.Size   `config:"pin_bytes" help:"bytes of deleted files kept for readers that are behind"`
+	PinFor   time.Duration `config:"pin_for" help:"and for how much time"`
 }
 
 type httpSettings struct {
-	Listen  string `config:"listen" flag:"http" arg:"ADDR:PORT" help:"ADDR:PORT of HTTP, or off"`
-	TLSCert string `config:"tls_cert" flag:"tls-cert" arg:"FILE" help:"certificate FILE (PEM, with its chain): TLS on every listener"`
-	TLSKey  string `config:"tls_key" flag:"tls-key" arg:"FILE" help:"key FILE of the certificate"`
-	Plain   bool   `config:"plain" flag:"plain" help:"allow listening off loopback without TLS"`
-	Token   string `config:"token" secret:"true" help:"a token that may view"`
+	Listen  string   `config:"listen" flag:"http" arg:"ADDR:PORT" help:"where the page and the HTTP are, or off; the next free port if the default is taken"`
+	TLSCert string   `config:"tls_cert" flag:"tls-cert" arg:"FILE" help:"certificate (PEM, with its chain): TLS on every listener"`
+	TLSKey  string   `config:"tls_key" flag:"tls-key" arg:"FILE" help:"key of the certificate"`
+	Plain   bool     `config:"plain" flag:"plain" help:"allow listening off loopback without TLS; over HTTP everyone still needs a token"`
+	Hosts   []string `config:"hosts" help:"names that a proxy in front of us is asked by; those who come so need a token"`
+	Token   string   `config:"token" secret:"true" help:"a token that may look, beside those of fairlead token"`
+	Sources int      `config:"metrics_sources" help:"at most so many sources have metrics of their own; 0: none"`
+}
+
+// preset is the token that the configuration gives.
+func (h *httpSettings) preset() trust.Preset {
+	return trust.Preset{Name: "configuration", Role: trust.RoleView, Secret: h.Token}
 }
 
 type tcpSettings struct {
-	Listen string `config:"listen" flag:"tcp" arg:"ADDR:PORT" help:"ADDR:PORT of JSON lines"`
+	Listen     string `config:"listen" flag:"tcp" arg:"ADDR:PORT" help:"serve all entries there as JSON lines; usually port 7448"`
+	ShareLocal bool   `config:"share_local" help:"let every user of this machine have them"`
 }
 
 type serveSettings struct {
-	Listen []string `config:"listen" flag:"listen" arg:"ADDR:PORT" help:"ADDR:PORT of the raw stream; may be repeated"`
+	Listen     []string `config:"listen" flag:"serve" arg:"ADDR:PORT" help:"serve raw bytes there, as fairlead serve; usually port 4321"`
+	AtEnd      string   `config:"at_end" help:"what the end of a generation does: close, follow or linger"`
+	ShareLocal bool     `config:"share_local" help:"let every user of this machine read all we can"`
 }
+
+type streamSettings struct {
+	Spool     string      `config:"spool" flag:"spool" arg:"WHERE" help:"where entries are kept: disk or memory"`
+	Budget    config.Size `config:"budget" flag:"budget" arg:"SIZE" help:"and how many; the oldest are dropped (default 1GiB, in memory 64MiB)"`
+	From      string      `config:"from" flag:"from" arg:"POS" help:"where files begin that were never seen: start, end, N or -N bytes (default: the newest 1000 lines of all)"`
+	MultiLine bool        `config:"multi_line" flag:"multi-line" help:"indented lines belong to the entry before"`
+	Rate      config.Size `config:"rate" help:"read at most so many bytes per second; 0: no limit"`
+	Level     string      `config:"level" help:"keep entries of at least this level"`
+	Match     []string    `config:"match" help:"keep entries that match each of these (RE2)"`
+	Exclude   []string    `config:"exclude" help:"and none of these"`
+}
+
+type selfSettings struct {
+	Name  string `config:"name" flag:"name" arg:"NAME" help:"of this process in fairlead status, and of its entries in the state"`
+	State string `config:"state" flag:"state" arg:"DIR" help:"where what outlives the process is"`
+}
+
+// What rooms listen at if nobody says where.
+const defaultEntries = "127.0.0.1:7448"
 
 func defaultSettings() *settings {
 	return &settings{
-		Watch: watchSettings{Targets: []string{"/var/log"}},
-		HTTP:  httpSettings{Listen: defaultHTTP},
-		TCP:   tcpSettings{Listen: "127.0.0.1:7448"},
-		Serve: serveSettings{Listen: []string{defaultServe}},
+		Watch:  watchSettings{PinBytes: 4 << 30, PinFor: time.Hour},
+		HTTP:   httpSettings{Listen: defaultHTTP},
+		TCP:    tcpSettings{Listen: defaultEntries},
+		Serve:  serveSettings{Listen: []string{defaultServe}, AtEnd: "close"},
+		Stream: streamSettings{Spool: "disk"},
 	}
-}
-
-// check says what cannot be, although each key is well by itself. It opens
-// nothing.
-func (s *settings) check(l *config.Loaded) error {
-	var errs []error
-	taken := make(map[string]string) // port -> key
-	port := func(key string, addrs ...string) {
-		for _, addr := range addrs {
-			_, port, err := net.SplitHostPort(addr)
-			other := taken[port]
-			switch {
-			case err != nil || port == "0":
-			case other != "":
-				errs = append(errs, l.Errorf(key, "port %s is also that of %s (%s)", port, other, l.Origin(other).Text))
-			default:
-				taken[port] = key
-			}
-		}
-	}
-	port("http.listen", s.HTTP.Listen)
-	port("tcp.listen", s.TCP.Listen)
-	port("serve.listen", s.Serve.Listen...)
-	return errors.Join(errs...)
 }

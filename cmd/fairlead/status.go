@@ -107,8 +107,12 @@ func (r processReport) print(w io.Writer) {
 	if serves {
 		facts = append(facts, count(clients, "client"), bytesText(r.Counters["serve_sent_bytes_total"])+" sent")
 	}
+	of := "client"
+	if serves {
+		of = "stream"
+	}
 	if sse, streams := r.Counters[`stream_clients{proto="sse"}`]; streams {
-		facts = append(facts, count(sse+r.Counters[`stream_clients{proto="tcp"}`], "client"),
+		facts = append(facts, count(sse+r.Counters[`stream_clients{proto="tcp"}`], of),
 			count(r.Counters[`stream_gaps_total{proto="sse"}`]+r.Counters[`stream_gaps_total{proto="tcp"}`], "gap"))
 	}
 	if n, mirrors := r.Counters["mirror_received_bytes_total"]; mirrors {

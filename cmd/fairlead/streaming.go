@@ -8,7 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,19 +26,17 @@ type streaming struct {
 	state string
 	web   http.Handler // what the HTTP listeners answer
 	lock  io.Closer    // on the directory of the spool
+
+	announce func()                        // says that clients can come
+	stopping func()                        // and that they have to go
+	beside   []func(context.Context) error // run until then; an error is the end of all
 }
 
-// openStream opens the stream whose spool is in the state, under a name that no
-// other process of this state may have at the same time, and makes the set know
-// what it remembers. The environment says where the spool is, and how large.
-func (p *streaming) openStream(name string, o stream.Options) error {
-	budget, err := streamBudget()
-	if err != nil {
-		return err
-	}
-	if o.Budget = budget; os.Getenv("FAIRLEAD_STREAM_SPOOL") != "memory" {
-		o.Dir = filepath.Join(p.state, name)
-		if err := p.lockDir(o.Dir); err != nil {
+// openStream opens the stream, whose spool no other process may have at the same
+// time, and makes the set know what it remembers. cure is what to do if one has.
+func (p *streaming) openStream(o stream.Options, cure string) (err error) {
+	if o.Dir != "" {
+		if err := p.lockDir(o.Dir, cure); err != nil {
 			return err
 		}
 	}
@@ -49,34 +48,25 @@ func (p *streaming) openStream(name string, o stream.Options) error {
 	return nil
 }
 
-// streamBudget is what FAIRLEAD_STREAM_BUDGET says, in bytes; 0 if it is not set.
-func streamBudget() (int64, error) {
-	text := os.Getenv("FAIRLEAD_STREAM_BUDGET")
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n <= 0 {
-		return 0, usagef("FAIRLEAD_STREAM_BUDGET=%s: want a number of bytes above 0", text)
-	}
-	return n, nil
-}
+// lockName is the file in a spool's directory that its process has locked.
+const lockName = "lock"
 
-func (p *streaming) lockDir(dir string) error {
+func (p *streaming) lockDir(dir, cure string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "lock")
+	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := logfile.Lock(f, dir, "stop it, or choose other ports or another state directory"); err != nil {
+	if err := logfile.Lock(f, dir, cure); err != nil {
 		f.Close()
 		return err
 	}
 	p.lock = f
-	return nil
+	now := time.Now()
+	return os.Chtimes(path, now, now) // last used: see removeOldSpool
 }
 
 // close ends what openStream began.
@@ -91,20 +81,20 @@ func (p *streaming) close() error {
 	return errors.Join(errs...)
 }
 
-// run streams until a signal. It calls announce when clients can come, and
-// stopping when they have to go. The clients get what is there, the logs are read
+// run streams until a signal. The clients get what is there, the logs are read
 // until then, and the set outlives both:
 //
 //	signal ──> outlets drain ──> logs ──> socket ──> set
-func (p *streaming) run(ctx context.Context, announce, stopping func()) error {
+func (p *streaming) run(ctx context.Context) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	shareCores()
 	defer runSet(p.set, p.log)()
 	defer p.start(context.WithoutCancel(ctx), p.state)()
+	defer p.report(context.WithoutCancel(ctx))()
 	defer context.AfterFunc(ctx, func() {
 		notifyStopping()
-		stopping()
+		p.stopping()
 	})()
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReading()
@@ -121,18 +111,59 @@ func (p *streaming) run(ctx context.Context, announce, stopping func()) error {
 			return nil
 		}
 	})
-	web := &serve.Server{Files: p.set, Log: p.log, Drain: drainLimit, MaxPerAddress: -1}
-	for _, e := range p.bound {
-		g.Go(func() error {
-			if e.room == roomHTTP {
-				return web.ServeWeb(running, e.ln, p.web)
-			}
-			return p.entries.Serve(running, e.ln)
-		})
+	p.serveAll(running, g)
+	p.announce()
+	g.Go(func() error {
+		select {
+		case <-p.stream.Begun():
+			afterSearch(p.set)
+			notifyReady(p.summary())
+		case <-running.Done():
+		}
+		return nil
+	})
+	for _, f := range p.beside {
+		g.Go(func() error { return f(running) })
 	}
-	announce()
-	notifyReady(p.summary())
 	err := g.Wait()
 	stopReading()
 	return errors.Join(err, <-read)
+}
+
+// report keeps the service manager informed until stop is called, which is after
+// the last client has left.
+func (p *streaming) report(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { watchdog(ctx, p.alive, p.log) })
+	wg.Go(func() { tellStatus(ctx, p.summary(), p.summary) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// alive returns if no lock is held for ever.
+func (p *streaming) alive() error {
+	p.status()
+	return nil
+}
+
+// serveAll serves at every listener.
+func (p *streaming) serveAll(ctx context.Context, g *errgroup.Group) {
+	web := p.server
+	if web == nil {
+		web = &serve.Server{Files: p.set, Log: p.log, Drain: drainLimit, MaxPerAddress: -1}
+	}
+	for _, e := range p.bound {
+		g.Go(func() error {
+			switch e.room {
+			case roomHTTP:
+				return web.ServeWeb(ctx, e.ln, p.web)
+			case roomServe:
+				return p.server.Serve(ctx, e.ln)
+			}
+			return p.entries.Serve(ctx, e.ln)
+		})
+	}
 }

@@ -58,7 +58,8 @@ func TestParseTTL(t *testing.T) {
 }
 
 func TestTokenSocketRefuses(t *testing.T) {
-	l := &local{command: "up", tokens: &trust.Tokens{Path: filepath.Join(t.TempDir(), tokenFile)}, log: (&common{quiet: true}).logger()}
+	tokens := &trust.Tokens{Path: filepath.Join(t.TempDir(), tokenFile)}
+	l := &local{command: "up", tokens: tokens, log: (&common{quiet: true}).logger()}
 	h := l.handler(nil)
 	const good = `{"name":"a","role":"view","ttl_seconds":60}`
 	for _, tt := range []struct {
@@ -91,7 +92,7 @@ func TestTokenSocketRefuses(t *testing.T) {
 			t.Errorf("%s %s %s %.60q = %d %q, want %d", tt.method, tt.path, tt.kind, tt.body, w.Code, w.Body, tt.want)
 		}
 	}
-	if list, err := l.tokens.List(); len(list) != 0 || err != nil {
+	if list, err := tokens.List(); len(list) != 0 || err != nil {
 		t.Errorf("List() = %v, %v, want none: what was refused was not done", list, err)
 	}
 	l.tokens = nil

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"net/http"
-)
+import "net/http"
 
 // web is what the HTTP listeners answer.
 func (p *serving) web() http.Handler {
@@ -11,17 +8,6 @@ func (p *serving) web() http.Handler {
 	mux.Handle("GET /logs", p.server)
 	mux.Handle("GET /logs/", p.server)
 	mux.Handle("GET /{$}", http.RedirectHandler("/logs", http.StatusFound))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", p.ready)
+	p.probes(mux)
 	return mux
-}
-
-// ready says whether this process can do its work; `fairlead status` says why
-// not.
-func (p *serving) ready(w http.ResponseWriter, _ *http.Request) {
-	if !p.status().Ready {
-		http.Error(w, "not ready: fairlead status says why", http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ready")
 }
