@@ -13,9 +13,9 @@ all: lint
 build:
 	go build ./cmd/fairlead
 
-# Serve the logs of this machine on 127.0.0.1:4321; LOGS=FILE for others.
+# The logs of this machine in the browser; LOGS=FILE for others.
 run:
-	go run ./cmd/fairlead serve $(LOGS)
+	go run ./cmd/fairlead up $(LOGS)
 
 test:
 	go test ./...
