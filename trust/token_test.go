@@ -107,7 +107,9 @@ func TestTokens(t *testing.T) {
 
 func TestTokensRefused(t *testing.T) {
 	ts, _ := newTokens(t)
-	ts.Extra = func() []trust.Preset { return []trust.Preset{{Name: "preset", Role: trust.RoleView, Secret: "0123456789abcdef"}} }
+	ts.Extra = func() []trust.Preset {
+		return []trust.Preset{{Name: "preset", Role: trust.RoleView, Secret: "0123456789abcdef"}}
+	}
 	for _, tt := range []struct {
 		name string
 		role trust.Role

@@ -245,7 +245,9 @@ export class List {
     const top = this.root.scrollTop, moved = top - this.expected;
     if (Math.abs(moved) < 1.5) return;
     this.expected = top;
-    const end = top + this.root.clientHeight >= this.fresh()[this.items.length] - 4;
+    // The end that could be reached: rows that came since the last frame are below it.
+    // A view that grows moves what is in it without anybody scrolling.
+    const end = top + this.root.clientHeight >= this.root.scrollHeight - 4;
     if (this.following) {
       if (moved > 0 || end) return;
       this.o.away?.();
