@@ -159,11 +159,11 @@ func TestAGapIsARowThatLoadsWhatIsMissing(t *testing.T) {
 		t.Errorf("the gap says %q, want the file, the bytes and the generation", gap)
 	}
 	b.shot("gap")
-	for range 10 { // it is loaded a page at a time
+	for range 30 { // it is loaded a page at a time; what is sought may be drawn anew before it is clicked
 		if !b.seek(`.notice.gap button`) {
 			break
 		}
-		b.run(`document.querySelector('.notice.gap button').click()`)
+		b.run(`document.querySelector('.notice.gap button')?.click()`)
 		b.until(`!document.querySelector('.notice.gap button')?.disabled`)
 	}
 	b.key("G")

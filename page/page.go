@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -18,8 +20,12 @@ import (
 //go:embed app
 var files embed.FS
 
-// placeholder stands for the version in index.html.
-const placeholder = "{{version}}"
+// In index.html these stand for the version, and for links to all modules, so that a
+// browser fetches them at once and not one import after the other.
+const (
+	placeholder = "{{version}}"
+	preloads    = "{{modules}}"
+)
 
 // policy lets the page load what is ours and run nothing that came in a log.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
@@ -86,7 +92,14 @@ func read(from fs.FS) (assets, error) {
 		return nil
 	})
 	a.version = hex.EncodeToString(sum.Sum(nil))[:12]
-	a.index = newAsset(bytes.ReplaceAll(index, []byte(placeholder), []byte(a.version)))
+	var links strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(a.named)) {
+		if path.Ext(name) == ".js" {
+			fmt.Fprintf(&links, "<link rel=\"modulepreload\" href=\"page/%s/%s\">\n", placeholder, name)
+		}
+	}
+	text := strings.Replace(string(index), preloads, links.String(), 1)
+	a.index = newAsset([]byte(strings.ReplaceAll(text, placeholder, a.version)))
 	return a, err
 }
 

@@ -3,7 +3,8 @@
  * its own, which rests while nobody looks.
  */
 import { Hub } from './hub.js';
-import { base, version } from './api.js';
+import { base } from './api.js';
+import { sharedPort } from './shared.js';
 
 const restAfter = 60_000;
 
@@ -20,7 +21,7 @@ export class Link {
     this.to = to;
     /** @type {number | undefined} */
     this.next = undefined;
-    this.port = sharedPort() ?? this.ownPort();
+    this.port = sharedPort ?? this.ownPort();
     this.port.addEventListener('message', (e) => this.hear(e.data));
     this.port.start();
     addEventListener('pagehide', () => this.say({ type: 'leave' }));
@@ -64,15 +65,5 @@ export class Link {
       }
     });
     return channel.port1;
-  }
-}
-
-/** @returns {MessagePort | null} */
-function sharedPort() {
-  if (typeof SharedWorker === 'undefined') return null;
-  try {
-    return new SharedWorker(new URL('./worker.js', import.meta.url), { type: 'module', name: `fairlead ${version}` }).port;
-  } catch {
-    return null;
   }
 }
