@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -272,4 +274,18 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFileNobodyMayRead(t *testing.T) {
+	if os.Geteuid() <= 0 {
+		t.Skip("root may read everything, and windows has no such modes")
+	}
+	path := filepath.Join(t.TempDir(), "fairlead.toml")
+	if err := os.WriteFile(path, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	var s struct{}
+	if _, err := Load(&s, Sources{File: path}); err == nil || !strings.Contains(err.Error(), "/dev/null") {
+		t.Errorf("Load of a file that may not be read = %v, want the cure", err)
+	}
 }

@@ -99,8 +99,11 @@ func (l *loading) errorAt(where, format string, args ...any) {
 func (l *loading) file(path string) {
 	b, err := readFile(path, maxFile)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			err = errNotThere
+		case errors.Is(err, fs.ErrPermission):
+			err = fmt.Errorf("%w: let this user read it, or name another with --config (/dev/null: none)", err)
 		}
 		l.errorAt(path, "%v", err)
 		return
