@@ -105,7 +105,7 @@ func (l *loading) unknownVariable(name, value string) {
 	if cut, ok := strings.CutSuffix(rest, fileSuffix); ok {
 		last, suffix = strings.ToLower(cut), fileSuffix
 	}
-	if best := near(last, lasts(l.keys, section)); best != "" {
+	if best := Near(last, lasts(l.keys, section)); best != "" {
 		l.errorAt(name, "there is no such variable: did you mean %s%s_%s%s?", envPrefix,
 			strings.ToUpper(section), strings.ToUpper(best), suffix)
 		return

@@ -177,7 +177,7 @@ func (r *reading) hide(n *unstable.Node) {
 
 func (r *reading) soundsSecret(name string) bool {
 	name = strings.ToLower(clip(name))
-	return near(name, r.secrets) != "" ||
+	return Near(name, r.secrets) != "" ||
 		slices.ContainsFunc(r.secrets, func(secret string) bool { return strings.Contains(name, secret) })
 }
 

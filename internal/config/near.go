@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// near returns the one of names that word may have been meant to be, or nothing.
-func near(word string, names []string) string {
+// Near returns the one of names that word may have been meant to be, or nothing.
+func Near(word string, names []string) string {
 	best, least := "", 2+min(len(word), 12)/3
 	for _, name := range names {
 		if d := distance(strings.ToLower(clip(word)), name); d < least && d < len(name) {
@@ -43,7 +43,7 @@ func distance(a, b string) int {
 
 // meantSection says which section name may be meant to be, as the end of an error.
 func meantSection(keys []Key, name string) string {
-	if best := near(name, sections(keys)); best != "" {
+	if best := Near(name, sections(keys)); best != "" {
 		return ": did you mean [" + best + "]?"
 	}
 	if of := owners(keys, name); of != "" {
@@ -55,7 +55,7 @@ func meantSection(keys []Key, name string) string {
 // meantKey says which key of a section last may be meant to be.
 func meantKey(keys []Key, section, last string) string {
 	own := lasts(keys, section)
-	if best := near(last, own); best != "" {
+	if best := Near(last, own); best != "" {
 		return ": did you mean " + strconv.Quote(best) + "?"
 	}
 	if of := owners(keys, last); of != "" {

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	conf "fairlead/internal/config"
 )
 
 const (
@@ -199,45 +201,15 @@ func printable(name string) string {
 
 // near asks whether the last part of an unknown name was meant to be another's.
 func near(prefix, last string, keys []key) string {
-	best, least := "", 2+len(last)/3
-	names := []string{targetsKey}
-	for _, k := range keys {
-		names = append(names, k.name)
-	}
-	for _, name := range names {
-		rest, ok := strings.CutPrefix(name, prefix)
-		other, _, _ := strings.Cut(rest, ".")
-		if d := distance(strings.ToLower(last), other); ok && d < least {
-			best, least = other, d
+	var names []string
+	for _, k := range append([]key{{name: targetsKey}}, keys...) {
+		if rest, ok := strings.CutPrefix(k.name, prefix); ok {
+			other, _, _ := strings.Cut(rest, ".")
+			names = append(names, other)
 		}
 	}
-	if best == "" {
-		return ""
+	if best := conf.Near(last, names); best != "" {
+		return "; did you mean " + prefix + best + "?"
 	}
-	return "; did you mean " + prefix + best + "?"
-}
-
-// distance counts the letters to add, drop or replace to make b of a. Of long
-// names it counts the length only.
-func distance(a, b string) int {
-	if gap := max(len(a), len(b)) - min(len(a), len(b)); gap > len(b) {
-		return gap
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }
