@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -186,9 +185,10 @@ func tooLarge(path string) error {
 
 // appendLine adds a line to the file, in one write, and makes it durable. What a
 // power cut left of a line before it is ended first, so that it spoils only
-// itself.
+// itself. The directory is not synced: where a power cut takes a file that was just
+// made, nobody gets in by it.
 func appendLine(path, line string) error {
-	f, fi, made, err := openToAppend(path)
+	f, fi, err := openToAppend(path)
 	if err != nil {
 		return err
 	}
@@ -205,49 +205,26 @@ func appendLine(path, line string) error {
 	if _, err := f.WriteString(line); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", path, err)
-	}
-	if made {
-		return syncDir(filepath.Dir(path))
-	}
-	return nil
+	return f.Sync()
 }
 
 // openToAppend opens the file, or makes it.
-func openToAppend(path string) (f *os.File, fi fs.FileInfo, made bool, err error) {
+func openToAppend(path string) (f *os.File, fi fs.FileInfo, err error) {
 	const flag = os.O_RDWR | os.O_APPEND
 	if f, fi, err = openLedger(path, flag); !errors.Is(err, fs.ErrNotExist) {
-		return f, fi, false, err
+		return f, fi, err
 	}
 	f, fi, err = openLedger(path, flag|os.O_CREATE|os.O_EXCL)
 	if errors.Is(err, fs.ErrExist) { // another process was faster
-		f, fi, err = openLedger(path, flag)
-		return f, fi, false, err
+		return openLedger(path, flag)
 	}
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, err
 	}
 	if err := giveToOwner(path, f); err != nil {
 		f.Close()
 		os.Remove(path)
-		return nil, nil, false, err
+		return nil, nil, err
 	}
-	return f, fi, true, nil
-}
-
-// syncDir makes a new name in a directory durable. Windows has no such thing.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", path, err)
-	}
-	return nil
+	return f, fi, nil
 }
