@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,11 +38,17 @@ func (l *local) survey() (s survey) {
 
 // warnUnread says in one line what cannot be read, and the cure.
 func (l *local) warnUnread(s survey) {
-	if n := len(s.unread); n > 0 {
-		l.log.Warn("some files cannot be read", "files", n, "path", s.unread[n-1], "err", s.err, "cure", cureOf(s.err))
+	var attrs []any
+	n, err := len(s.unread), s.err
+	if n > 0 {
+		attrs = append(attrs, "files", n, "path", s.unread[n-1], "err", err)
 	}
-	if err := l.set.Stats().WatchErr; errors.Is(err, fs.ErrPermission) {
-		l.log.Warn("a directory cannot be read, so files in it may be missed", "err", err, "cure", cureOf(err))
+	if closed := l.set.Stats().WatchErr; errors.Is(closed, fs.ErrPermission) {
+		attrs = append(attrs, "directory", closed) // files in it may be missed
+		err = cmp.Or(err, closed)
+	}
+	if err != nil {
+		l.log.Warn("not everything can be read", append(attrs, "cure", cureOf(err))...)
 	}
 }
 
@@ -102,7 +109,7 @@ func (l *local) invitation(logs []*logfile.Log, size int64) string {
 		case e.room == roomServe:
 			line(readByTCP(e, tcp, l.header(first, len(logs))), "its last 1000 bytes, and what comes")
 		default:
-			base := scheme(e) + net.JoinHostPort(hostOf(tcp), fmt.Sprint(tcp.Port)) + "/logs"
+			base := baseURL(e, tcp) + "/logs"
 			if len(logs) != 1 {
 				line("curl "+base, "the list")
 			}
@@ -138,11 +145,13 @@ func readByTCP(e endpoint, addr *net.TCPAddr, header string) string {
 	return fmt.Sprintf("echo %s | nc %s %d", header, hostOf(addr), addr.Port)
 }
 
-func scheme(e endpoint) string {
+// baseURL is where an endpoint's HTTP is.
+func baseURL(e endpoint, addr *net.TCPAddr) string {
+	scheme := "http://"
 	if e.tls {
-		return "https://"
+		scheme = "https://"
 	}
-	return "http://"
+	return scheme + net.JoinHostPort(hostOf(addr), fmt.Sprint(addr.Port))
 }
 
 // hostOf is how others reach an address: by this machine's name if it is every

@@ -90,21 +90,17 @@ func (d *demoLogs) stop() {
 // run writes and rotates until ctx ends, or stop is called.
 func (d *demoLogs) run(ctx context.Context) error {
 	defer close(d.ended)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-d.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	limit := rate.NewLimiter(rate.Limit(d.rate), max(1, d.rate/20))
 	next := make([]time.Time, len(d.all))
 	for i := range next {
 		next[i] = time.Now().Add(d.turns * time.Duration(i+1) / time.Duration(len(d.all)))
 	}
-	for limit.Wait(ctx) == nil {
+	for limit.Wait(ctx) == nil { // which is soon: there is a line to write
+		select {
+		case <-d.quit:
+			return nil
+		default:
+		}
 		i := d.choose()
 		l := d.all[i]
 		if err := l.write(time.Now()); err != nil {

@@ -28,12 +28,21 @@ func (p *upProcess) invite() {
 	}
 }
 
-// pageURL is where the page is; empty if there is no HTTP.
-func (l *local) pageURL() string {
+// pages are the addresses of the page.
+func (l *local) pages() []string {
+	pages := []string{}
 	for _, e := range l.bound {
 		if addr, ok := e.ln.Addr().(*net.TCPAddr); ok && e.room == roomHTTP {
-			return scheme(e) + net.JoinHostPort(hostOf(addr), fmt.Sprint(addr.Port)) + "/"
+			pages = append(pages, baseURL(e, addr)+"/")
 		}
+	}
+	return pages
+}
+
+// pageURL is the first of them; empty if there is no HTTP.
+func (l *local) pageURL() string {
+	if pages := l.pages(); len(pages) > 0 {
+		return pages[0]
 	}
 	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,8 +135,9 @@ func (s *serveCommand) parse() (serve.AtEnd, error) {
 		return 0, usagef("--at-end is close, follow, linger or exit, not %q", s.atEnd)
 	case s.sendBuffer <= 0 || s.maxClients <= 0 || s.maxPerAddress == 0 || s.headerTimeout <= 0 || s.pinBytes < 0 || s.pinFor <= 0:
 		return 0, usagef("the limits (--send-buffer, --max-clients, --max-per-address, --header-timeout, --pin-bytes, --pin-for) are above 0")
-	case strings.ContainsAny(s.name, "/\x00") || len(s.name) > 40:
-		return 0, usagef("--name %q: at most 40 bytes, and no slash", s.name)
+	}
+	if err := checkName(s.name); err != nil {
+		return 0, usagef("--name: %v", err)
 	}
 	return atEnd, s.check()
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"fairlead/internal/config"
 	"fairlead/trust"
 )
 
@@ -86,7 +85,7 @@ Exit codes: 0 ok, 1 it could not be made, 2 usage, 3 no process of that --name,
 		RunE: func(cmd *cobra.Command, args []string) error { return t.create(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&t.role, "role", string(trust.RoleView), "`ROLE`: view, or act, which is to view and to act")
-	cmd.Flags().StringVar(&t.ttl, "ttl", "90d", "`TIME` until it ends, in h, d or w; or never")
+	cmd.Flags().StringVar(&t.ttl, "ttl", "90d", "`TIME` until it ends, as 12h, 90d or 4w; or never")
 	t.whereFlags(cmd.Flags())
 	return cmd
 }
@@ -111,8 +110,8 @@ func (t *tokenCommand) revokeCommand() *cobra.Command {
 		Use:     "revoke NAME",
 		Short:   "end a token now",
 		Example: `  fairlead token revoke alice`,
-		Long: `Requests that are being answered, as a stream that is open, go on to their end;
-the next one is refused.
+		Long: `The next request is refused at once; what is being answered, as a stream that is
+open, ends within 5 s.
 
 Exit codes: 0 ok, 3 there is no such token.`,
 		Args: wants(1, 1, "the name of the token"),
@@ -299,24 +298,17 @@ func (t *tokenCommand) ownFile() (keeper tokenKeeper, where string, err error) {
 	return tokensInFile{tokens}, "for a `fairlead up` with the state " + state.dir, nil
 }
 
-var reTTL = regexp.MustCompile(`^([1-9][0-9]{0,5})([hdw])$`)
-
 // parseTTL reads how long a token holds; 0 is for ever.
 func parseTTL(s string) (time.Duration, error) {
 	if s == "never" {
 		return 0, nil
 	}
-	m := reTTL.FindStringSubmatch(s)
-	if m == nil {
-		return 0, usagef("--ttl is a number and h, d or w, as in 90d, or never; not %q", s)
+	ttl, err := config.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, usagef("--ttl %q: %v; or never", s, err)
+	case ttl < time.Minute || ttl > maxTTL:
+		return 0, usagef("--ttl %s: at least a minute and at most %dd, or never", s, maxTTL/(24*time.Hour))
 	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		return 0, usagef("--ttl %s: %v", s, err)
-	}
-	hours := n * map[string]int{"h": 1, "d": 24, "w": 7 * 24}[m[2]]
-	if hours > int(maxTTL/time.Hour) {
-		return 0, usagef("--ttl %s: at most %dd, or never", s, maxTTL/(24*time.Hour))
-	}
-	return time.Duration(hours) * time.Hour, nil
+	return ttl, nil
 }

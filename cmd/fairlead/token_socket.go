@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"time"
 
 	"fairlead/trust"
@@ -203,15 +201,4 @@ func refuseToken(w http.ResponseWriter, err error) {
 		status = http.StatusNotFound
 	}
 	http.Error(w, err.Error(), status)
-}
-
-// pages returns where a browser finds this process.
-func (l *local) pages() []string {
-	pages := []string{}
-	for _, e := range l.bound {
-		if addr, ok := e.ln.Addr().(*net.TCPAddr); ok && e.room == roomHTTP {
-			pages = append(pages, scheme(e)+net.JoinHostPort(hostOf(addr), strconv.Itoa(addr.Port))+"/")
-		}
-	}
-	return pages
 }

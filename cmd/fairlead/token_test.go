@@ -45,7 +45,7 @@ func keepTokens() {
 func TestParseTTL(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"never": 0, "1h": time.Hour, "90d": 90 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "36500d": maxTTL,
-		"": -1, "0": -1, "0d": -1, "-1d": -1, "90": -1, "1.5h": -1, "1m": -1, "1d ": -1, "36501d": -1, "999999w": -1, "99999999999999999999h": -1,
+		"": -1, "0": -1, "0d": -1, "-1d": -1, "90": -1, "1.5h": -1, "1m": time.Minute, "59s": -1, "1d12h": 36 * time.Hour, "1d ": -1, "36501d": -1, "999999w": -1, "99999999999999999999h": -1,
 	} {
 		got, err := parseTTL(text)
 		if err != nil {

@@ -106,7 +106,6 @@ func (u *upCommand) run(ctx context.Context, targets []string) (err error) {
 	}
 	defer closeAll(p.bound)
 	p.watch(u.watched(s))
-	afterSearch(p.set)
 	p.openDoors()
 	if !isTerminal(os.Stderr) { // a terminal that closes sends HUP, too
 		defer onHangup(ctx, p.reload)()

@@ -304,7 +304,7 @@ func TestUpWithoutRights(t *testing.T) {
 	}
 	p := as("up", "--http", "127.0.0.1:0", closed, open).start()
 	p.url()
-	p.errs.waitFor(t, `WARN.*"some files cannot be read","files":1,"path":"`+open+`/secret.log".*"cure":"run as a user or group that may read it: often group adm"`)
+	p.errs.waitFor(t, `WARN.*"not everything can be read","files":1,"path":"`+open+`/secret.log".*"cure":"run as a user or group that may read it: often group adm"`)
 	p.errs.waitFor(t, `WARN.*`+closed+`.*permission denied`)
 	q := as("status").start()
 	if q.wait(); !q.cmd.ProcessState.Success() || !strings.Contains(q.out.String(), "cure: run as a user") {
