@@ -22,7 +22,7 @@ func TestF17RetryBacksOff(t *testing.T) {
 			if got := time.Until(s.due.at[l]); got != want {
 				t.Errorf("tried again after %v, want %v", got, want)
 			}
-			time.Sleep(want)
+			<-time.After(want)
 			if due, _ := s.due.take(time.Now()); len(due) != 1 {
 				t.Errorf("%d logs are due, want 1", len(due))
 			}

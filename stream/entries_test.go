@@ -362,6 +362,13 @@ func TestEntriesBlankLines(t *testing.T) {
 		t.Errorf("before covers %d-%d with %q, want all and nothing", p.from, p.to, p.body)
 	}
 	x.write("at last\n")
+	for limit := time.After(patience); x.ok("before=0").size != 1_000_008; { // a write is seen soon, not at once
+		select {
+		case <-limit:
+			t.Fatal("what was written is not seen")
+		case <-time.After(time.Millisecond):
+		}
+	}
 	for _, query := range []string{"from=start", "before=1000008", "near=1000003&limit=1", "from=0&q=last", "before=1000008&q=last"} {
 		if query[0] == 'n' {
 			continue // it looks back a little only

@@ -359,7 +359,7 @@ func TestAccessEndsWithItsToken(t *testing.T) {
 				r := httptest.NewRequestWithContext(t.Context(), "GET", "/stream", nil)
 				r.Header.Set("Authorization", "Bearer "+secret)
 				go h.ServeHTTP(httptest.NewRecorder(), r)
-				time.Sleep(30 * time.Minute) // in the bubble's time
+				<-time.After(30 * time.Minute) // in the bubble's time
 				select {
 				case <-ended:
 					t.Fatal("the request ended while its token held")
@@ -370,9 +370,9 @@ func TestAccessEndsWithItsToken(t *testing.T) {
 						t.Fatal(err)
 					}
 				} else {
-					time.Sleep(30 * time.Minute)
+					<-time.After(30 * time.Minute)
 				}
-				time.Sleep(10 * time.Second)
+				<-time.After(10 * time.Second)
 				select {
 				case <-ended:
 				default:
