@@ -15,8 +15,10 @@ type Hash [sha256.Size]byte
 
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+func sum(p []byte) Hash { return sha256.Sum256(p) }
+
 // emptyHash is the SHA-256 of nothing.
-var emptyHash = Hash(sha256.Sum256(nil))
+var emptyHash = sum(nil)
 
 // Proof is H(n): SHA-256 over the hashes of all full leaves, the SHA-256 of the
 // rest, and n as 64 bits, big end first. There are n / [LeafSize] leaves.

@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"fairlead/logfile"
@@ -106,9 +104,10 @@ type Copy interface {
 	Close() error
 }
 
-// A Store keeps copies and their records. It is used by several goroutines. Each
-// error that is no *BusyError stops the receiver: it is not known then what is
-// durable.
+// A Store keeps copies and their records. It is used by several goroutines. An
+// error of Find, Under, End, Rehash or Commit that is no *BusyError stops the
+// receiver: it is not known then what is durable. One of Open, Sync or a [Copy] is
+// that copy's alone.
 type Store interface {
 	// Find returns the record of a copy, and the hashes of its full leaves below
 	// N; ok is false if there is none.
@@ -124,7 +123,8 @@ type Store interface {
 	// is behind them was never acknowledged, and is cut off. If it has not, or
 	// they are not those that the record says, the store keeps the damaged file
 	// beside, and the record it returns is of what is good of it. The path is that
-	// of the source now: if the record has another one it takes this one.
+	// of the source now: if the record has another one it takes this one. A
+	// *RefusedError says that there will never be such a copy.
 	Open(id ID, path []string) (c Copy, rec Record, leaves []Hash, err error)
 
 	// End says that the file of a copy has left its path at the source: the next
@@ -134,6 +134,10 @@ type Store interface {
 	// Sync makes durable what was written to the copies, and that they exist: one
 	// error for each. After an error the copy is closed and never synced again.
 	Sync(copies []Copy) []error
+
+	// Rehash reads a copy and returns the hashes of count leaves from the first on,
+	// or all there are; the last may be of the rest, up to what is durable.
+	Rehash(id ID, first int64, count int) ([]Hash, error)
 
 	// Commit makes records durable: when it returns nil they are. Every copy named
 	// was synced before, up to N at least.
@@ -149,9 +153,8 @@ type BusyError struct {
 
 func (e *BusyError) Error() string { return e.Why }
 
-// errBug is for what cannot be.
-var errBug = errors.New("bug")
+// A RefusedError says that a copy will never be taken: its path cannot be one here,
+// or something else is at it.
+type RefusedError struct{ Why string }
 
-func bugf(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errBug}, args...)...)
-}
+func (e *RefusedError) Error() string { return e.Why }

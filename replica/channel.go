@@ -1,0 +1,401 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"fairlead/logfile"
+)
+
+// A state is that of a channel at the sender:
+//
+//	closed → opening → proving → flowing → sealing → gone
+//
+// with busy, from where it is closed again when its time has come. A connection
+// that ends makes each closed.
+type state uint8
+
+const (
+	closed  state = iota
+	opening       // OPEN was sent
+	proving       // what the receiver says is looked at
+	flowing       // all is proven that was sent
+	sealing       // SEAL was sent
+	busy          // it waits for a time
+)
+
+func (s state) String() string {
+	return [...]string{"closed", "opening", "proving", "flowing", "sealing", "busy"}[s]
+}
+
+// A channel sends one file. The Source's mutex guards it, but for tree, which Next
+// alone uses while the state is flowing, and Prove while it is proving.
+type channel struct {
+	file  File
+	id    uint32
+	gen   logfile.GenID // what the receiver knows it by
+	state state
+	path  []string // that the receiver knows
+	tree  *Tree    // of what was read to be sent; nil: nothing was proven yet
+	sent  int64
+	acked int64 // durable at the receiver
+
+	tested   bool // all that the receiver knows under the path is not it
+	ended    bool // the receiver knows that it left its path
+	adopted  bool // the copy that it is read from was proven
+	apart    bool // SEAL said that the receiver has other bytes
+	complete bool // the copy is sealed: it gets no more
+	listed   bool // in ready or proofs
+
+	task  task
+	seal  Seal
+	until time.Time // when it is looked at again
+	tries int       // in a row that came to nothing
+	err   error     // the last
+
+	size   int64     // as last seen
+	lost   bool      // what is behind sent cannot be read any more
+	behind time.Time // since when something is not acknowledged
+	mark   int64     // behind is gone when so much is
+}
+
+// reset is what a connection that ended leaves of a channel.
+func (c *channel) reset(to state) {
+	c.state, c.listed, c.ended, c.apart, c.complete = to, false, false, false, false
+	c.task = task{}
+}
+
+// A queue is channels in the order of their turns.
+type queue struct{ list []*channel }
+
+func (q *queue) push(c *channel) {
+	if !c.listed {
+		c.listed = true
+		q.list = append(q.list, c)
+	}
+}
+
+func (q *queue) pop() *channel {
+	if len(q.list) == 0 {
+		return nil
+	}
+	c := q.list[0]
+	q.list[0] = nil
+	if q.list = q.list[1:]; len(q.list) == 0 {
+		q.list = nil
+	}
+	c.listed = false
+	return c
+}
+
+// full is how much Next gathers before it returns.
+const full = MaxPiece
+
+// Next appends what is to be sent to b, and returns it as it came if there is
+// nothing. An error says that the connection ends behind it. It is called by one
+// goroutine at a time.
+func (s *Source) Next(b []byte) ([]byte, error) {
+	s.setup()
+	start := len(b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		b = append(b, s.out...)
+		s.out = s.out[:0]
+		if s.over != nil || !s.up {
+			return b, s.over
+		}
+		gens := s.hints.take()
+		for _, gen := range gens {
+			if c := s.byGen[gen]; c != nil {
+				s.look(c)
+			}
+		}
+		if len(gens) > 0 {
+			continue
+		}
+		if len(b)-start >= full {
+			tell(s.wake)
+			return b, nil
+		}
+		c := s.ready.pop()
+		if c == nil {
+			return b, nil
+		}
+		b = s.piece(b, c)
+	}
+}
+
+// look does for a channel what its file's news ask for.
+func (s *Source) look(c *channel) {
+	state := c.state
+	s.mu.Unlock()
+	st := c.file.Stat()
+	var head Head
+	if state == closed && c.tree == nil {
+		head = headOf(c.file, st.Size)
+	}
+	s.mu.Lock()
+	if !s.up || c.state != state || s.byID[c.id] != c {
+		return
+	}
+	c.size = st.Size
+	switch state {
+	case closed:
+		s.open(c, st, head)
+	case busy:
+		if _, rests := s.resting[c]; !rests {
+			c.state = closed
+			s.hint(c)
+		}
+	case flowing:
+		s.flow(c, st)
+	}
+}
+
+func headOf(f File, size int64) (h Head) {
+	buf := make([]byte, min(size, HeadSize))
+	for h.N < int64(len(buf)) {
+		n, err := f.ReadAt(buf[h.N:], h.N)
+		if h.N += int64(n); err != nil || n == 0 {
+			return Head{}
+		}
+	}
+	return Head{h.N, sum(buf)}
+}
+
+// open asks the receiver what it has.
+func (s *Source) open(c *channel, st FileStat, head Head) {
+	o := offer{gen: c.gen, size: st.Size, modified: st.Modified, head: head, path: st.Path}
+	var flags uint8
+	if st.Ended {
+		flags |= flagEnded
+	}
+	if c.tested {
+		flags |= flagTested
+	}
+	c.state, c.ended, c.path = opening, st.Ended, st.Path
+	s.put(o.frame(c.id, flags))
+}
+
+// at is the receiver's answer: it has n bytes, and a proof of them.
+func (s *Source) at(c *channel, n int64, proof Hash, sealed bool) {
+	c.acked, c.mark = n, n
+	c.task = task{kind: tryProof, n: n, proof: proof, sealed: sealed}
+	s.prove(c)
+}
+
+// flow sends what there is, and then the seal.
+func (s *Source) flow(c *channel, st FileStat) {
+	if !slices.Equal(c.path, st.Path) {
+		c.reset(closed)
+		s.hint(c)
+		return
+	}
+	sent := c.sent
+	if st.Ended && !c.ended {
+		c.ended = true
+		s.put(endedFrame(c.id, st.Modified))
+	}
+	if c.behind.IsZero() && st.Size > c.acked {
+		c.behind, c.mark = s.Now(), st.Size
+	}
+	switch {
+	case c.complete && st.Size > sent && st.Readable:
+		s.again(c)
+	case c.complete:
+		if st.Final {
+			c.seal = Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)}
+			s.done(c)
+		}
+	case st.Adopted && !c.adopted && sent > 0 && !c.lost:
+		c.task = task{kind: tryCopy, n: sent, proof: c.tree.Proof()}
+		s.prove(c)
+	case c.lost:
+		if c.acked == sent {
+			s.finish(c, Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)})
+		}
+	case st.Size > sent && (st.Readable || !st.Final):
+		s.ready.push(c)
+		tell(s.wake)
+	case st.Size > sent:
+		s.lose(c, st)
+	case st.Final && c.acked == sent:
+		s.finish(c, Seal{N: sent, Proof: c.tree.Proof(), Size: sent, Reason: lostReason(st)})
+	}
+}
+
+func lostReason(st FileStat) Reason {
+	if st.Reason == 0 {
+		return Lost
+	}
+	return st.Reason
+}
+
+// lose notes that what is left of a file cannot be had any more.
+func (s *Source) lose(c *channel, st FileStat) {
+	c.lost = true
+	s.note(Event{Kind: Pending, File: c.file, Gen: c.gen, Seal: Seal{N: c.sent, Size: max(st.Size, c.sent), Reason: lostReason(st)}})
+	s.flow(c, st)
+}
+
+// finish seals.
+func (s *Source) finish(c *channel, seal Seal) {
+	c.seal, c.state = seal, sealing
+	s.put(sealFrame(c.id, 0, seal))
+}
+
+// part gives up what the receiver has of a file: it is not what the file begins
+// with. Another copy is begun when it has heard.
+func (s *Source) part(c *channel, n int64, st FileStat) {
+	reason := Changed
+	if st.Size < n {
+		reason = Regressed
+	}
+	c.seal, c.state, c.apart = Seal{N: n, Size: st.Size, Reason: reason}, sealing, true
+	s.put(sealFrame(c.id, flagDiverged, c.seal))
+}
+
+// sealed is the receiver's word that a copy is ended for good.
+func (s *Source) sealed(c *channel) {
+	if c.apart {
+		s.note(Event{Kind: Apart, File: c.file, Gen: c.gen, Seal: c.seal})
+		s.again(c)
+		return
+	}
+	s.done(c)
+}
+
+// again begins a copy of another id.
+func (s *Source) again(c *channel) {
+	c.reset(closed)
+	c.gen, c.tested, c.tree, c.sent, c.acked = s.NewGen(), true, nil, 0, 0
+	s.hint(c)
+}
+
+// done forgets a file: the receiver has it, and it will not grow.
+func (s *Source) done(c *channel) {
+	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: c.seal})
+	s.Leaves.Drop(c.file.Gen())
+	delete(s.byGen, c.file.Gen())
+	delete(s.byID, c.id)
+	delete(s.resting, c)
+}
+
+// note keeps an event until it is asked for.
+func (s *Source) note(e Event) {
+	s.events = append(s.events, e)
+	tell(s.wake)
+}
+
+// rest leaves a channel alone for a while.
+func (s *Source) rest(c *channel, d time.Duration, err error) {
+	c.reset(busy)
+	c.tries++
+	c.until = s.Now().Add(min(d<<min(c.tries-1, 6), max(d, time.Minute)))
+	s.resting[c] = struct{}{}
+	if c.err == nil || c.err.Error() != err.Error() {
+		c.err = err
+		s.note(Event{Kind: Stuck, File: c.file, Gen: c.gen, Err: err})
+	}
+}
+
+// rejected is a REJECT of a channel.
+func (s *Source) rejected(c *channel, code Code, text string) {
+	err := &PeerError{code, text}
+	switch {
+	case c.state == closed:
+	case code == CodeRefused || code == CodeFailed:
+		s.rest(c, 5*time.Minute, err)
+	default:
+		s.rest(c, time.Second, err)
+	}
+}
+
+// acked is what is durable of a channel.
+func (s *Source) acked(ch uint32, n int64) {
+	c := s.byID[ch]
+	if c == nil || c.state != flowing || n <= c.acked || n > c.sent {
+		return
+	}
+	c.acked, c.tries, c.err = n, 0, nil
+	if n >= c.mark {
+		if c.behind = (time.Time{}); n < c.size {
+			c.behind, c.mark = s.Now(), c.size
+		}
+	}
+	if n == c.sent && (n >= c.size || c.lost) {
+		s.hint(c) // it may be to be sealed
+	}
+}
+
+// piece appends a DATA of a channel whose turn it is.
+func (s *Source) piece(b []byte, c *channel) []byte {
+	if c.state != flowing {
+		return b
+	}
+	off := c.sent
+	want := min(c.size-off, MaxPiece, c.tree.Room())
+	if want <= 0 {
+		return b
+	}
+	before := len(b)
+	z := s.z
+	if !s.compress || s.features&FeatureZstd == 0 {
+		z = nil
+	} else if z == nil {
+		z = newCompressor()
+		s.z = z
+	}
+	tree := c.tree
+	s.mu.Unlock()
+	b, p := beginData(b, int(want))
+	n, err := c.file.ReadAt(p, off)
+	st := c.file.Stat()
+	valid := n > 0 && (c.adopted || !st.Adopted || off == 0)
+	if valid {
+		b = appendPiece(b[:len(b)-len(p)+n], before, c.id, tree, off, n, z)
+		if tree.N()%LeafSize == 0 {
+			leaves := tree.Leaves()
+			s.Leaves.Keep(c.file.Gen(), len(leaves)-1, leaves[len(leaves)-1:])
+		}
+	}
+	s.mu.Lock()
+	switch {
+	case c.state != flowing || c.tree != tree || !s.up:
+		return b[:before]
+	case valid:
+		c.sent = off + int64(n)
+	default:
+		b = b[:before]
+		s.unread(c, st, err)
+	}
+	if c.size = st.Size; c.state == flowing {
+		s.flow(c, st)
+	}
+	return b
+}
+
+// appendPiece finishes a DATA of n bytes, which are hashed, at the end of b.
+func appendPiece(b []byte, start int, ch uint32, tree *Tree, off int64, n int, z *compressor) []byte {
+	tree.Write(b[len(b)-n:])
+	var leaf *Hash
+	if tree.N()%LeafSize == 0 {
+		leaves := tree.Leaves()
+		leaf = &leaves[len(leaves)-1]
+	}
+	return endData(b, start, ch, off, leaf, z)
+}
+
+// unread is for bytes that could not be read.
+func (s *Source) unread(c *channel, st FileStat, err error) {
+	switch {
+	case errors.Is(err, logfile.ErrEnded):
+		s.lose(c, st)
+	case err != nil && !errors.Is(err, io.EOF):
+		s.rest(c, time.Second, fmt.Errorf("read %s: %w", c.gen.Short(), err))
+	}
+}

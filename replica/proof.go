@@ -1,0 +1,257 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"fairlead/logfile"
+)
+
+// A task is what is to be found out by reading a file.
+type task struct {
+	kind   taskKind
+	n      int64
+	proof  Hash
+	sealed bool // the copy has n bytes, and gets no more
+	list   []known
+}
+
+type taskKind uint8
+
+const (
+	_        taskKind = iota
+	tryProof          // are the receiver's bytes those that the file begins with?
+	tryKnown          // is the file one that the receiver knows?
+	tryCopy           // is the copy that it is read from now what was sent?
+)
+
+// prove has a channel's task done. s.mu is held.
+func (s *Source) prove(c *channel) {
+	c.state = proving
+	s.proofs.push(c)
+	tell(s.work)
+}
+
+// Prove does the next task that takes reading. It returns false if there is none.
+// It may be called by several goroutines.
+func (s *Source) Prove(ctx context.Context) bool {
+	s.setup()
+	s.mu.Lock()
+	c := s.proofs.pop()
+	if c == nil {
+		s.mu.Unlock()
+		return false
+	}
+	t := c.task
+	r := rehash{ctx: ctx, file: c.file, remembered: s.Leaves}
+	if c.tree != nil {
+		r.leaves = c.tree.Leaves()
+		r.tree = c.tree
+	}
+	if len(s.proofs.list) > 0 {
+		tell(s.work)
+	}
+	s.mu.Unlock()
+	switch t.kind {
+	case tryProof:
+		s.proved(c, t, &r)
+	case tryKnown:
+		s.tried(c, t, &r)
+	case tryCopy:
+		s.copied(c, t, &r)
+	}
+	return true
+}
+
+// settle locks s.mu and says whether a task's result is still asked for.
+func (s *Source) settle(c *channel, t task) bool {
+	s.mu.Lock()
+	return s.up && c.state == proving && c.task.kind == t.kind && c.task.n == t.n && s.byID[c.id] == c
+}
+
+// proved is for an AT.
+func (s *Source) proved(c *channel, t task, r *rehash) {
+	st := c.file.Stat()
+	if st.Adopted {
+		r.forget()
+	}
+	tree, same, err := r.prove(t.n, t.proof, st.Size)
+	wanted := s.settle(c, t)
+	defer s.mu.Unlock()
+	if !wanted {
+		return
+	}
+	c.size = st.Size
+	switch {
+	case errors.Is(err, logfile.ErrEnded):
+		// Nothing of it can be sent any more, so nothing has to be proven.
+		s.finishUnread(c, t, st)
+	case err != nil:
+		s.rest(c, time.Second, err)
+	case !same && t.sealed:
+		s.again(c)
+	case !same:
+		s.part(c, t.n, st)
+	default:
+		c.tree, c.sent, c.state, c.err, c.complete = tree, t.n, flowing, nil, t.sealed
+		c.adopted = st.Adopted // the proof was of the file as it is now
+		s.flow(c, st)
+	}
+}
+
+// finishUnread ends a copy whose source is gone.
+func (s *Source) finishUnread(c *channel, t task, st FileStat) {
+	if t.sealed {
+		c.seal = Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
+		s.done(c)
+		return
+	}
+	if st.Size > t.n {
+		s.note(Event{Kind: Pending, File: c.file, Gen: c.gen, Seal: Seal{N: t.n, Size: st.Size, Reason: lostReason(st)}})
+	}
+	s.finish(c, Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)})
+}
+
+// tried is for a KNOWN: the first copy that is what the file begins with is the
+// file's.
+func (s *Source) tried(c *channel, t task, r *rehash) {
+	st := c.file.Stat()
+	var found *known
+	var err error
+	for i := range t.list {
+		k := &t.list[i]
+		if k.n > st.Size {
+			continue
+		}
+		var same bool
+		if _, same, err = r.prove(k.n, k.proof, st.Size); err != nil {
+			break
+		}
+		if same {
+			found = k
+			break
+		}
+	}
+	wanted := s.settle(c, t)
+	defer s.mu.Unlock()
+	switch {
+	case !wanted:
+		return
+	case err != nil && !errors.Is(err, logfile.ErrEnded):
+		s.rest(c, time.Second, err)
+		return
+	case found != nil:
+		c.gen = found.gen
+		s.note(Event{Kind: Found, File: c.file, Gen: c.gen})
+	default:
+		if c.tested { // it asks once more: it has given up that id
+			c.gen = s.NewGen()
+		}
+		c.tested = true
+	}
+	c.reset(closed)
+	s.hint(c)
+}
+
+// copied is for bytes that are read from a copy of the file from now on. What was
+// read and not sent is of no account: what was sent is.
+func (s *Source) copied(c *channel, t task, r *rehash) {
+	r.forget()
+	st := c.file.Stat()
+	tree, same, err := r.prove(t.n, t.proof, st.Size)
+	wanted := s.settle(c, t)
+	defer s.mu.Unlock()
+	switch {
+	case !wanted:
+		return
+	case err != nil && !errors.Is(err, logfile.ErrEnded):
+		s.rest(c, time.Second, err)
+		return
+	case err == nil && same:
+		c.tree, c.adopted = tree, true
+		c.state = flowing
+	default:
+		c.state = flowing
+		s.lose(c, st)
+		return
+	}
+	s.flow(c, st)
+}
+
+// A rehash hashes what a file begins with.
+type rehash struct {
+	ctx        context.Context
+	file       File
+	remembered Leaves
+	leaves     []Hash // of the first bytes, as they were read before
+	tree       *Tree  // and all that was
+	own        int    // how many of leaves were read here
+	buf        []byte
+}
+
+// forget has all read from the file as it is now.
+func (r *rehash) forget() { r.leaves, r.tree, r.remembered = nil, nil, noLeaves{} }
+
+// prove says whether the first n bytes have a proof, and returns their tree. Where
+// what is remembered says no it reads all of them.
+func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, err error) {
+	if n == 0 {
+		return new(Tree), proof == Proof(nil, emptyHash, 0), nil
+	}
+	if r.tree != nil && r.tree.N() == n && r.tree.Proof() == proof {
+		return r.tree, true, nil // as it was sent: the file need not be there any more
+	}
+	if n > size {
+		return nil, false, nil
+	}
+	if need := int(n / LeafSize); len(r.leaves) < need {
+		if known := r.remembered.Load(r.file.Gen()); len(known) > len(r.leaves) {
+			r.leaves = known
+		}
+	}
+	for {
+		if tree, err = r.read(n); err != nil {
+			return nil, false, err
+		}
+		if tree.Proof() == proof {
+			return tree, true, nil
+		}
+		if r.own >= int(n/LeafSize) {
+			return nil, false, nil
+		}
+		r.leaves, r.own = nil, 0
+	}
+}
+
+// read returns the tree of the first n bytes.
+func (r *rehash) read(n int64) (*Tree, error) {
+	full := min(int(n/LeafSize), len(r.leaves))
+	tree := NewTree(slices.Clone(r.leaves[:full]), nil)
+	if r.buf == nil {
+		r.buf = make([]byte, MaxPiece)
+	}
+	began := r.own
+	for tree.N() < n {
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
+		m, err := r.file.ReadAt(r.buf[:min(int64(len(r.buf)), n-tree.N())], tree.N())
+		if m == 0 {
+			if err == nil || err == io.EOF {
+				err = fmt.Errorf("it ends at %d: %w", tree.N(), io.ErrUnexpectedEOF)
+			}
+			return nil, err
+		}
+		tree.Write(r.buf[:m])
+	}
+	if all := tree.Leaves(); len(all) > full {
+		r.own = began + len(all) - full
+		r.leaves = all[:len(all):len(all)]
+		r.remembered.Keep(r.file.Gen(), full, all[full:])
+	}
+	return tree, nil
+}
