@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,10 +124,19 @@ func TestTold(t *testing.T) {
 			}
 			o.append(g, "456")
 		}, "0 late [456]"},
-		"what is forgotten while a reader is behind": {func(o *owner, f begin) {
+		"one that ended before, after what a reader of an earlier process may have begun": {func(o *owner, f begin) {
 			g := o.begin()
 			o.append(g, "one")
+			old := o.file()
+			o.write(old, "old")
+			o.end(old, logfile.Rotated)
+			o.end(g, logfile.Rotated)
+			f(at(g))
+		}, "0 [one]; 0 rotated; 1 [old]; 1 rotated"},
+		"what is forgotten while a reader is behind": {func(o *owner, f begin) {
+			g := o.begin()
 			f(logfile.FromStart)
+			o.append(g, "one")
 			o.append(o.begin(), "two")
 			o.forget(g)
 		}, "0 [one]; 0 rotated; 1 [two]"},
@@ -195,8 +205,8 @@ func TestToldIsFound(t *testing.T) {
 			t.Errorf("%s is two logs", name)
 		}
 	}
-	if got := len(set.Logs()); got != 1 {
-		t.Errorf("%d logs before anything was told, want 1", got)
+	if l, err := set.Lookup(names[0]); err == nil || len(set.Logs()) != 1 {
+		t.Errorf("before anything was told there are %v, and %v", set.Logs(), l)
 	}
 	for _, name := range names {
 		newOwner(t, set, name).begin()
@@ -255,49 +265,51 @@ func TestF33ToldFileIsDamaged(t *testing.T) {
 		"a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
 	} {
 		for _, open := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, open %t", name, open), func(t *testing.T) {
-				set := &logfile.Set{NoEvents: true}
-				o := newOwner(t, set, "web1:/var/log/app.log")
-				g := o.begin()
-				o.append(g, "0123456789")
-				l := o.told.Log()
-				var h logfile.Handle
-				if open {
-					var err error
-					h, err = l.Open(g.ID)
-					must(t, err)
-					defer h.Close()
-				}
-				must(t, damage(g.Path))
-				buf := make([]byte, 100)
-				n, err := l.ReadAt(t.Context(), buf, logfile.Pos{Gen: g.ID})
-				switch {
-				case err == nil && open && bytes.Equal(buf[:n], g.bytes): // it was removed, and is what it was
-				case err == nil || err == io.EOF || errors.Is(err, logfile.ErrEnded):
-					t.Fatalf("ReadAt() = %q, %v, want an error of the file", buf[:n], err)
-				}
-				if err == nil {
-					return
-				}
-				if st := l.Stat(); st.Err == nil {
-					t.Errorf("Stat().Err = nil, want %v", err)
-				}
-				if open && h.Check() == nil {
-					t.Error("Check() = nil of a file that is cut")
-				}
-				if why := set.Why(l.Name()); !strings.Contains(why.Rule, "cannot be read") || why.Cure == "" {
-					t.Errorf("Why() = %+v", why)
-				}
-				os.RemoveAll(g.Path)
-				must(t, os.WriteFile(g.Path, g.bytes, 0o600))
-				if n, err := l.ReadAt(t.Context(), buf, logfile.Pos{Gen: g.ID}); err != nil || !bytes.Equal(buf[:n], g.bytes) {
-					t.Errorf("ReadAt() = %q, %v of the file fetched again", buf[:n], err)
-				}
-				if st := l.Stat(); st.Err != nil {
-					t.Errorf("Stat().Err = %v of a file that was read", st.Err)
-				}
-			})
+			for _, current := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, open %t, current %t", name, open, current), func(t *testing.T) {
+					readDamaged(t, damage, open, current)
+				})
+			}
 		}
+	}
+}
+
+func readDamaged(t *testing.T, damage func(path string) error, open, current bool) {
+	set := &logfile.Set{NoEvents: true}
+	o := newOwner(t, set, "web1:/var/log/app.log")
+	g := o.begin()
+	o.append(g, "0123456789")
+	if !current {
+		o.begin()
+	}
+	l := o.told.Log()
+	if open { // it stays so, unused
+		h, err := l.Open(g.ID)
+		must(t, err)
+		h.Close()
+	}
+	must(t, damage(g.Path))
+	buf := make([]byte, 100)
+	n, err := l.ReadAt(t.Context(), buf, logfile.Pos{Gen: g.ID})
+	if err == nil && open && bytes.Equal(buf[:n], g.bytes) {
+		return // its file has no name any more, and is what it was
+	}
+	if err == nil || err == io.EOF || errors.Is(err, logfile.ErrEnded) {
+		t.Fatalf("ReadAt() = %q, %v, want an error of the file", buf[:n], err)
+	}
+	if st := l.Stat(); (st.Err != nil) != current {
+		t.Errorf("Stat().Err = %v, want that of the current generation's file", st.Err)
+	}
+	if why := set.Why(l.Name()); current && (!strings.Contains(why.Rule, "cannot be read") || why.Cure == "") {
+		t.Errorf("Why() = %+v", why)
+	}
+	os.RemoveAll(g.Path)
+	must(t, os.WriteFile(g.Path, g.bytes, 0o600))
+	if n, err := l.ReadAt(t.Context(), buf, logfile.Pos{Gen: g.ID}); err != nil || !bytes.Equal(buf[:n], g.bytes) {
+		t.Errorf("ReadAt() = %q, %v of the file fetched again", buf[:n], err)
+	}
+	if st := l.Stat(); st.Err != nil {
+		t.Errorf("Stat().Err = %v of a file that was read", st.Err)
 	}
 }
 
@@ -428,6 +440,9 @@ func TestToldForgottenIsLetGo(t *testing.T) {
 	if got := set.Stats().PinnedBytes; got != 3 {
 		t.Errorf("%d bytes are pinned, want 3", got)
 	}
+	if g := l.Stat().Find(g.ID); g.Path != "" || !g.Readable || !g.Final {
+		t.Errorf("what is pinned is %+v, want it readable, final and nowhere", g)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- set.Run(ctx) }()
@@ -443,4 +458,29 @@ func TestToldForgottenIsLetGo(t *testing.T) {
 	}
 	cancel()
 	must(t, <-ran)
+}
+
+// What comes late, and what ends while we know it, is counted, once.
+func TestToldCounts(t *testing.T) {
+	set := &logfile.Set{NoEvents: true}
+	o := newOwner(t, set, "web1:/var/log/app.log")
+	g := o.begin()
+	o.append(g, "one")
+	o.append(o.begin(), "two")
+	o.append(g, " more")
+	o.told.Tell(g.ToldGen)
+	o.rename(g)
+	o.forget(o.gens[1])
+	st := set.Stats()
+	if want := (map[logfile.Reason]int64{logfile.Rotated: 1, logfile.Deleted: 1}); !maps.Equal(st.Generations, want) || st.LateBytes != 5 {
+		t.Errorf("Stats() counts ends %v and %d late bytes, want %v and 5", st.Generations, st.LateBytes, want)
+	}
+	if late := o.told.Log().Stat().Find(g.ID).Late; late != 5 {
+		t.Errorf("Late = %d, want 5", late)
+	}
+	before := o.told.Log().Stat().Seq
+	o.told.Tell(g.ToldGen)
+	if after := o.told.Log().Stat().Seq; after != before {
+		t.Error("readers are woken for what they know")
+	}
 }
