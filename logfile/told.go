@@ -8,12 +8,12 @@ import (
 
 // A Told is the hand that tells a log its news: a log whose files nobody looks
 // for, because their owner, who alone writes them, knows. Its methods may be
-// called from several goroutines.
+// called from several goroutines; of one generation, what is told last counts.
 //
 // The owner keeps to two rules, so that no reader is given bytes of another
 // generation. What is told is so: the file at Path begins with the Size bytes,
 // and they do not change. And when a file is renamed, its new Path is told before
-// another file takes the old one; in between it cannot be read, no more.
+// another file takes the old one: in between it cannot be read, and that is all.
 type Told struct {
 	log    *Log
 	joined bool // the Set has the log; guarded by its mu

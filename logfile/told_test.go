@@ -201,7 +201,7 @@ func TestToldIsFound(t *testing.T) {
 	names := []string{"db:/var/log/app.log", "db:/var/log/db.log", "web1:/var/log/app.log"}
 	changed := set.Changed()
 	for _, name := range names {
-		if set.Told(name).Log() != set.Told(name).Log() {
+		if first, again := set.Told(name), set.Told(name); first.Log() != again.Log() {
 			t.Errorf("%s is two logs", name)
 		}
 	}
