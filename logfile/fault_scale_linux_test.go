@@ -46,15 +46,52 @@ func TestF23ManyDirectories(t *testing.T) {
 	readAppended(t, set, path(n/2))
 }
 
+// Many logs that are told of: at most 1 KiB for each, and no sweep comes by.
+func TestF23ManyTold(t *testing.T) {
+	n := night(t, "logs", 20_000, 100_000)
+	store := t.TempDir() // its files are not there: nobody looks
+	set := &logfile.Set{State: t.TempDir()}
+	name := func(i int) string { return fmt.Sprintf("host%05d:/var/log/access.log", i) }
+	measureThat(t, set, n, time.Second*slower, func() {
+		for i := range n {
+			set.Told(name(i)).Tell(logfile.ToldGen{
+				ID: logfile.NewGenID(), Path: filepath.Join(store, fmt.Sprintf("host%05d/var/log/access.log", i)),
+				Size: 9, Modified: time.Now(),
+			})
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- set.Run(ctx) }()
+	if os.Getenv("FAIRLEAD_NIGHT") != "" {
+		idle(t, set)
+	}
+	cancel()
+	must(t, <-ran)
+	for i := range n {
+		l, err := set.Lookup(name(i))
+		must(t, err)
+		if st := l.Stat(); st.Err != nil || st.Current == nil || st.Current.Size != 9 {
+			t.Fatalf("%s is %+v, want what was told", l.Name(), st)
+		}
+	}
+}
+
 // measure adds a target and compares time, heap and descriptors with what they
 // may be.
 func measure(t *testing.T, set *logfile.Set, n int, limit time.Duration, target string) {
+	t.Helper()
+	measureThat(t, set, n, limit, func() { must(t, set.Add(target)) })
+}
+
+// measureThat does the same for other ways that n logs join.
+func measureThat(t *testing.T, set *logfile.Set, n int, limit time.Duration, join func()) {
 	t.Helper()
 	heapBefore, openBefore := heap(), descriptors(t)
 	set.Stats() // sets up what does not depend on the number of files
 	setUp := descriptors(t) - openBefore
 	began := time.Now()
-	must(t, set.Add(target))
+	join()
 	took := time.Since(began)
 	each := (heap() - heapBefore) / int64(n)
 	t.Logf("%d logs in %v, %d bytes each", len(set.Logs()), took, each)
@@ -62,7 +99,7 @@ func measure(t *testing.T, set *logfile.Set, n int, limit time.Duration, target 
 		t.Errorf("%d logs, want %d", got, n)
 	}
 	if took > limit {
-		t.Errorf("Add took %v, want at most %v", took, limit)
+		t.Errorf("it took %v, want at most %v", took, limit)
 	}
 	if each > 1024 {
 		t.Errorf("an idle file costs %d bytes, want at most 1024", each)

@@ -314,3 +314,40 @@ func TestF09Emptied(t *testing.T) {
 		})
 	}
 }
+
+// Of an old generation is said whether its bytes are now read from a copy, which
+// those who ship it have to prove, or from its own file.
+func TestF03Adopted(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(w *refWriter)
+		want bool
+	}{
+		"copytruncate":    {(*refWriter).copyTruncate, true},
+		"copy and remove": {func(w *refWriter) { w.copyTo(w.path + ".1"); w.remove() }, true},
+		"rotate":          {func(w *refWriter) { w.rotate() }, false},
+		"truncate":        {(*refWriter).truncate, false},
+		"remove":          {(*refWriter).remove, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWriter(t, filepath.Join(t.TempDir(), "app.log"))
+			w.write(9)
+			l, done := runSet(t, w.path)
+			defer done()
+			gen := l.Stat().Current.ID
+			if l.Stat().Current.Adopted {
+				t.Error("a file that nothing has happened to is adopted")
+			}
+			test.end(w)
+			eventually(t, "the generation has left", func() bool {
+				st := l.Stat()
+				return st.Find(gen) != nil && st.Find(gen) != st.Current
+			})
+			if got := l.Stat().Find(gen); got.Adopted != test.want {
+				t.Errorf("Adopted = %v, want %v: %+v", got.Adopted, test.want, got)
+			}
+			if cur := l.Stat().Current; cur != nil && cur.Adopted {
+				t.Error("the next generation is adopted")
+			}
+		})
+	}
+}

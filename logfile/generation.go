@@ -99,12 +99,16 @@ func (l *Log) opened(g *generation, asReader bool) (*held, error) {
 
 // open does the same, and opens the file if need be. It is called in a round
 // only: as long as there are hints that nobody has followed, the path may name
-// another file. Errors are errMoved, errChanged, or of the file.
+// another file; not so for a log that is told its news. Errors are errMoved,
+// errChanged, an *Ended, or of the file.
 func (l *Log) open(g *generation, asReader bool) (*held, error) {
 	if h, err := l.opened(g, asReader); err == nil {
 		return h, nil
 	}
 	g.tidy()
+	if l.told {
+		return l.openTold(g)
+	}
 	if g.pub.Path == "" {
 		return nil, errMoved
 	}

@@ -16,9 +16,19 @@ type Handle struct {
 // File returns the shared descriptor.
 func (h Handle) File() *os.File { return h.held.f }
 
+// Size returns how many bytes there are: of a log that is told its news, as many as
+// were told of when the handle was opened or since, whatever the file has.
+func (h Handle) Size() (int64, error) {
+	if p := h.held.proof.Load(); p.told {
+		return p.n, nil
+	}
+	n, _, err := fstat(h.held.f)
+	return n, err
+}
+
 // Check returns nil if the file still is what it was: whatever was read or sent
 // from it before the call belongs to the generation. It costs an fstat and two
-// small preads.
+// small preads, or the fstat alone if the log is told its news.
 func (h Handle) Check() error {
 	nr := h.held.checks.begin()
 	p := h.held.proof.Load()
@@ -35,7 +45,7 @@ func (h Handle) Check() error {
 	case err == nil:
 		h.held.checks.succeeded(nr)
 	case errors.Is(err, errChanged):
-		h.log.set.lookNow(h.log)
+		h.log.recheck(h.held)
 	}
 	return err
 }

@@ -12,14 +12,21 @@ import (
 // log can have several parts of one generation, with those of others in between:
 // also where its own file went away and came back, as when a symlink is switched.
 
-// own notes that l has a generation in the file of that inode.
+// own notes that l has a generation in the file of that inode. Files that others
+// tell of are never looked for.
 func (s *Set) own(ino uint64, l *Log) {
+	if l.told {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.owners[ino] = l
 }
 
 func (s *Set) disown(ino uint64, l *Log) {
+	if l.told {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.owners[ino] == l && (l.cur == nil || l.cur.ino != ino) {

@@ -11,10 +11,11 @@ import (
 
 // A Log is one path through all its generations. It looks at the file when
 // something hints that there is news, once for all its followers, and wakes
-// them. It is a [Source].
+// them; or it is told its news, see [Told]. It is a [Source].
 type Log struct {
 	set  *Set
 	name string
+	told bool // nobody looks at its files
 
 	mu         sync.Mutex // guards what follows
 	dirty      bool       // a hint came that nobody has followed yet
@@ -61,7 +62,7 @@ func (l *Log) more() *rare {
 	return l.rare
 }
 
-// Name returns the absolute path.
+// Name returns the absolute path, or SENDER:PATH of a log that is told its news.
 func (l *Log) Name() string { return l.name }
 
 // Stat returns what is known. If a hint is waiting, it looks first.
@@ -122,6 +123,10 @@ func (l *Log) fail(err error) {
 	} else if l.rare.retry != 0 {
 		l.more().retry, l.more().tried = 0, time.Time{}
 	}
+	l.setErr(err)
+}
+
+func (l *Log) setErr(err error) {
 	if (err == nil) != (l.err == nil) || err != nil && err.Error() != l.err.Error() {
 		l.err = err
 		l.publish()
@@ -326,13 +331,13 @@ func (l *Log) begin(now time.Time, path string, seen info) {
 	l.noteCopies()
 	l.fail(nil)
 	l.publish()
-	l.set.generationsChanged()
+	l.set.generationsChanged(l)
 }
 
 // link puts g behind the generation that came last.
 func (l *Log) link(g *generation, off int64) {
 	l.lastOrd++
-	g.pub.ord = l.lastOrd
+	g.update(func(p *Gen) { p.ord = l.lastOrd })
 	last := l.tail
 	l.tail = g
 	if last == nil {
@@ -367,6 +372,9 @@ func (l *Log) ReadAt(ctx context.Context, p []byte, pos Pos) (int, error) {
 // read it with explicit offsets only. Errors are *Ended, ErrParked, or of the
 // file.
 func (l *Log) Open(id GenID) (Handle, error) {
+	if l.told {
+		return l.tryOpen(id, (*Log).open)
+	}
 	h, err := l.tryOpen(id, (*Log).opened)
 	if !isPassing(err) {
 		return h, err
@@ -402,11 +410,22 @@ func (l *Log) tryOpen(id GenID, open func(*Log, *generation, bool) (*held, error
 		return Handle{}, g.pub.End
 	}
 	h, err := open(l, g, true)
-	if errors.Is(err, errChanged) {
+	switch {
+	case err == nil:
+		return Handle{log: l, held: h}, nil
+	case errors.Is(err, ErrEnded):
+		return Handle{}, err
+	case errors.Is(err, errChanged):
 		g.update(func(p *Gen) { p.Modified = time.Time{} }) // whatever a stat says: look into it
 	}
-	if err != nil {
-		return Handle{}, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
+	return Handle{}, &fs.PathError{Op: "read", Path: g.pub.Path, Err: err}
+}
+
+// recheck finds out what became of an open file that is not what it was.
+func (l *Log) recheck(h *held) {
+	if l.told {
+		l.mistrust(h)
+		return
 	}
-	return Handle{log: l, held: h}, nil
+	l.set.lookNow(l)
 }

@@ -17,31 +17,33 @@ var ErrNotFound = errors.New("no such log")
 // An AmbiguousError lists the logs that a name could mean.
 type AmbiguousError struct {
 	Name       string
-	Candidates []string // absolute paths, sorted
+	Candidates []string // names of logs, sorted
 }
 
 func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%q could be any of %s", e.Name, strings.Join(e.Candidates, ", "))
 }
 
-// Lookup finds a log by its absolute path, or by a base name or a suffix of the
-// path that only one log has. Errors are ErrNotFound and *AmbiguousError.
+// Lookup finds a log by its name, which is its absolute path or SENDER:PATH, or by
+// a base name or a suffix of the path that only one log has. Errors are
+// ErrNotFound and *AmbiguousError.
 func (s *Set) Lookup(name string) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.logs[filepath.Clean(name)]; l != nil {
+	clean := filepath.Clean(name)
+	if l := s.logs[clean]; l != nil {
+		return l, nil
+	}
+	slashed := filepath.ToSlash(clean) // as senders name their files, on every system
+	if l := s.toldLog(slashed); l != nil {
 		return l, nil
 	}
 	if name == "" {
 		return nil, fmt.Errorf("look up %q: %w", name, ErrNotFound)
 	}
-	suffix := string(filepathSeparator) + strings.TrimPrefix(filepath.Clean(name), string(filepathSeparator))
-	var found []*Log
-	for _, l := range s.order {
-		if strings.HasSuffix(l.name, suffix) {
-			found = append(found, l)
-		}
-	}
+	suffix := string(filepathSeparator) + strings.TrimPrefix(clean, string(filepathSeparator))
+	found := appendSuffixed(nil, s.order, suffix)
+	found = appendSuffixed(found, s.copies, "/"+strings.TrimPrefix(slashed, "/"))
 	switch len(found) {
 	case 0:
 		return nil, fmt.Errorf("look up %q: %w", name, ErrNotFound)
@@ -56,23 +58,36 @@ func (s *Set) Lookup(name string) (*Log, error) {
 	return nil, e
 }
 
+func appendSuffixed(found, logs []*Log, suffix string) []*Log {
+	for _, l := range logs {
+		if strings.HasSuffix(l.name, suffix) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
 // Logs returns all logs in order of name.
 func (s *Set) Logs() []*Log {
 	s.mu.Lock()
-	logs := slices.Clone(s.order)
+	logs := slices.Concat(s.order, s.copies)
 	s.mu.Unlock()
 	slices.SortFunc(logs, func(a, b *Log) int { return strings.Compare(a.name, b.name) })
 	return logs
 }
 
-// First returns the log that joined first, or nil.
+// First returns the log that joined first, one of this machine if there is one, or
+// nil.
 func (s *Set) First() *Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.order) == 0 {
-		return nil
+	switch {
+	case len(s.order) > 0:
+		return s.order[0]
+	case len(s.copies) > 0:
+		return s.copies[0]
 	}
-	return s.order[0]
+	return nil
 }
 
 // Changed returns a channel that is closed when a log joins the set.

@@ -199,8 +199,11 @@ func (s *Set) loadGenerations() map[string][]record {
 	return known
 }
 
-// generationsChanged has the generations file written soon.
-func (s *Set) generationsChanged() {
+// generationsChanged has the generations file written soon, if l is in it.
+func (s *Set) generationsChanged(l *Log) {
+	if l.told {
+		return
+	}
 	select {
 	case s.unsaved <- struct{}{}:
 	default:

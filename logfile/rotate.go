@@ -134,7 +134,6 @@ func (l *Log) insert(gs []*generation) {
 	}
 	l.chain(gs)
 	l.link(cur, 0)
-	cur.update(func(p *Gen) { p.ord = l.lastOrd })
 	l.cur = cur
 }
 
@@ -143,11 +142,15 @@ func (l *Log) retire(g *generation) {
 	if l.cur == g {
 		l.cur = nil
 	}
-	l.old = append(l.old, g)
+	i := slices.IndexFunc(l.old, func(o *generation) bool { return o.pub.ord > g.pub.ord })
+	if i < 0 {
+		i = len(l.old)
+	}
+	l.old = slices.Insert(l.old, i, g)
 	l.oldPub = nil
 	l.set.realias(l, "", g.pub.Path)
 	l.set.stats.ended(g.reason)
-	l.set.generationsChanged()
+	l.set.generationsChanged(l)
 	l.publish()
 }
 

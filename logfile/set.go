@@ -48,7 +48,9 @@ type Set struct {
 	err     error      // why there are no events
 	targets []*target
 	logs    map[string]*Log
-	order   []*Log // as they joined
+	order   []*Log           // as they joined
+	told    map[string]*Told // by name
+	copies  []*Log           // those of told that have joined, as they did
 	dirs    map[string]*dir
 	byWatch map[int32]*dir
 	known   map[string][]record // from the state and from cursors, until their log joins
@@ -91,6 +93,7 @@ func (s *Set) setup() {
 		orElse(&s.ParkFor, 10*time.Minute)
 		s.holder = newHolder(s.MaxOpen)
 		s.logs = make(map[string]*Log)
+		s.told = make(map[string]*Told)
 		s.dirs = make(map[string]*dir)
 		s.byWatch = make(map[int32]*dir)
 		s.owners = make(map[uint64]*Log)
@@ -299,6 +302,11 @@ func (s *Set) lookFresh() {
 	s.fresh = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.announce()
+}
+
+// announce tells that a log has joined. s.mu is held.
+func (s *Set) announce() {
 	close(s.joined)
 	s.joined = make(chan struct{})
 }
@@ -365,7 +373,7 @@ func (s *Set) watchParent(path string) {
 // realias notes that a generation of l moved from one path to another; either
 // may be empty.
 func (s *Set) realias(l *Log, from, to string) {
-	if from == to {
+	if from == to || l.told {
 		return
 	}
 	s.mu.Lock()

@@ -234,7 +234,7 @@ func (l *Log) readOnFrom(g *generation, s sibling, f *os.File) bool {
 	g.dev, g.ino, g.print = s.dev, s.ino, p.print()
 	l.set.own(g.ino, l)
 	l.relocate(g, s.path, time.Now())
-	g.update(func(pub *Gen) { pub.Size, pub.Modified = s.size, s.mtime })
+	g.update(func(pub *Gen) { pub.Size, pub.Modified, pub.Adopted = s.size, s.mtime, true })
 	if !l.needs(g) {
 		return true
 	}

@@ -105,6 +105,11 @@ type Gen struct {
 	Final    bool      // no byte will be added any more
 	Readable bool      // its bytes can still be read
 
+	// Adopted says that the bytes are read from a copy since the file was cut, or
+	// is gone: a file beside it that begins with all that was proven of it. In this
+	// process; the next one proves the copy as it does any file.
+	Adopted bool
+
 	// End is nil as long as readers should wait at Size. It is set when the
 	// next generation begins, which is Set.Quiet after the last byte.
 	// Its Lost is empty: what a reader lost depends on the reader.

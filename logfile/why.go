@@ -9,7 +9,7 @@ import (
 
 // A Why says in words why a file is, or is not, collected.
 type Why struct {
-	Path      string // absolute
+	Path      string // absolute, or the name of a log that is told its news
 	Collected bool
 	Target    string // the target that decided, as it was given; empty: none covers the file
 	Rule      string // what decided
@@ -21,6 +21,9 @@ type Why struct {
 // Why says why path is, or is not, collected.
 func (s *Set) Why(path string) Why {
 	s.setup()
+	if l := s.toldNamed(path); l != nil {
+		return whyTold(l)
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return Why{Path: path, Rule: err.Error()}

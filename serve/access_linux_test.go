@@ -115,6 +115,33 @@ func wantListed(t *testing.T, response string, n int) {
 	}
 }
 
+// A copy of another machine's log is for those who may read its file in the store.
+func TestT33Told(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to be another user for a moment")
+	}
+	const nobody = 65534
+	for mode, gets := range map[os.FileMode]bool{0o600: false, 0o644: true} {
+		t.Run(mode.String(), func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "serve")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			os.Chmod(dir, 0o755)
+			srv := &serve.Server{Files: newSet()}
+			c := &receiver{t: t, dir: dir, told: srv.Files.Told(toldName)}
+			g := c.begin("one\n")
+			os.Chmod(g.Path, mode)
+			r := start(t, srv).web()
+			if got := askAs(t, nobody, r.addr, toldName, "0"); got != map[bool]string{true: "one\n"}[gets] {
+				t.Errorf("nobody asks and gets %q", got)
+			}
+			wantListed(t, askAs(t, nobody, strings.TrimPrefix(r.http, "http://"), "http:/logs"), map[bool]int{true: 1}[gets])
+		})
+	}
+}
+
 // A stranger who waits for a file is refused when it comes and is not for him,
 // and one who follows when the next generation is not.
 func TestT33LaterGenerations(t *testing.T) {

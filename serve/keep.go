@@ -137,9 +137,9 @@ func (k *keeper) gone(st logfile.Stat) (gen logfile.GenID, size int64, gone bool
 		return k.kept, k.size, k.left
 	}
 	if k.handle != nil && k.handle.Check() == nil {
-		fi, err := k.handle.File().Stat()
+		size, err := k.handle.Size()
 		if k.left = err == nil; k.left {
-			k.size = fi.Size()
+			k.size = size
 		}
 		return k.kept, k.size, k.left
 	}
@@ -180,11 +180,11 @@ func (k *keeper) file() (logfile.Handle, logfile.GenID) {
 func (k *keeper) look() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	fi, err := k.handle.File().Stat()
-	if err != nil || fi.Size() <= k.size || k.handle.Check() != nil {
+	size, err := k.handle.Size()
+	if err != nil || size <= k.size || k.handle.Check() != nil {
 		return
 	}
-	k.size = fi.Size()
+	k.size = size
 	close(k.changed)
 	k.changed = make(chan struct{})
 }

@@ -48,8 +48,8 @@ func listable(log *logfile.Log, st logfile.Stat) bool {
 	if st.Current == nil {
 		return false
 	}
-	fi, err := os.Stat(log.Name())
-	return err == nil && openToAll(log.Name(), fi) == nil
+	fi, err := os.Stat(st.Current.Path) // a log that is told its news has no file of its name
+	return err == nil && openToAll(st.Current.Path, fi) == nil
 }
 
 func newEntry(log *logfile.Log, st logfile.Stat, l load) entry {

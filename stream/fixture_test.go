@@ -35,6 +35,7 @@ type world struct {
 	t          *testing.T
 	dir        string   // of the logs
 	also       []string // targets beside the directory
+	tell       func()   // called once there is a set, before its logs are read; may be nil
 	opt        stream.Options
 	beat       stream.Heartbeat
 	sendBuffer int
@@ -74,6 +75,9 @@ func (w *world) start() *world {
 	w.set.Adopt(w.stream.Marks()...)
 	if err := w.set.Add(append(w.also, w.dir)...); err != nil {
 		t.Fatal(err)
+	}
+	if w.tell != nil {
+		w.tell()
 	}
 	w.sse = &stream.SSE{Stream: w.stream, Heartbeat: w.beat}
 	w.tcp = &stream.TCP{Stream: w.stream, Heartbeat: w.beat, SendBuffer: w.sendBuffer}
