@@ -2,10 +2,8 @@ package trust
 
 import (
 	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"regexp"
@@ -142,11 +140,7 @@ func (t *Tokens) New(name string, role Role, ttl time.Duration) (secret string, 
 }
 
 // NewSecret returns 160 random bits in words that survive a mail and a shell.
-func NewSecret() string {
-	var b [20]byte
-	rand.Read(b[:]) // never fails
-	return "fl_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-}
+func NewSecret() string { return "fl_" + randomText() }
 
 // Revoke ends the token of that name. If there is none the error is [ErrNoToken].
 func (t *Tokens) Revoke(name string) error {
