@@ -18,10 +18,11 @@ type JoinToken struct {
 
 // What a join token is made of; doc/protocol.md has the bytes.
 const (
-	joinPrefix   = "fl1-"
-	joinSum      = 4 // bytes of SHA-256 over what is in front of them
-	maxJoinAddrs = 8
-	maxJoinText  = 8 << 10 // more than any has
+	joinPrefix  = "fl1-"
+	joinSum     = 4       // bytes of SHA-256 over what is in front of them
+	maxJoinText = 8 << 10 // more than any has
+
+	MaxJoinAddrs = 8 // of the hub
 )
 
 // Text is the token as one word. It has the secret in it: whoever reads it may
@@ -43,8 +44,8 @@ func (t JoinToken) Text() (string, error) {
 }
 
 func (t JoinToken) check() error {
-	if len(t.Addrs) == 0 || len(t.Addrs) > maxJoinAddrs {
-		return fmt.Errorf("%d addresses of the hub: a join token has 1 to %d", len(t.Addrs), maxJoinAddrs)
+	if len(t.Addrs) == 0 || len(t.Addrs) > MaxJoinAddrs {
+		return fmt.Errorf("%d addresses of the hub: a join token has 1 to %d", len(t.Addrs), MaxJoinAddrs)
 	}
 	if t.Key == (PublicKey{}) {
 		return errors.New("the key of the hub is missing")
