@@ -52,7 +52,7 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("the file has the secret in it: %s, %v", text, err)
 	}
 	wantRedeem(t, v, "", a, "web", "", trust.ErrNoInvitation)
-	wantRedeem(t, v, secret[:31]+"a", a, "web", "", trust.ErrNoInvitation)
+	wantRedeem(t, v, secret[1:]+secret[:1], a, "web", "", trust.ErrNoInvitation)
 	wantRedeem(t, v, secret, a, "web", "web", nil)
 	wantKnown(t, v.Trusted, a, "web send,node")
 	wantRedeem(t, v, secret, b, "web", "web-2", nil)
@@ -130,10 +130,13 @@ func TestInvitationUseIsDurableFirst(t *testing.T) {
 func TestInvitationRace(t *testing.T) {
 	v, _ := newInvitations(t)
 	secret := invite(t, v, 3, time.Hour, "send")
+	keys := make([]trust.PublicKey, 12)
+	for i := range keys {
+		keys[i] = newKey(t).Public()
+	}
 	var wg sync.WaitGroup
-	results := make(chan error, 12)
-	for range cap(results) {
-		key := newKey(t).Public()
+	results := make(chan error, len(keys))
+	for _, key := range keys {
 		own := &trust.Invitations{Path: v.Path, Trusted: &trust.Trusted{Path: v.Trusted.Path}, Now: v.Now}
 		wg.Go(func() {
 			_, err := own.Redeem(secret, key, "web")

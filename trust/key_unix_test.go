@@ -80,3 +80,32 @@ func TestKeyOfAService(t *testing.T) {
 		}
 	}
 }
+
+// A file of machines that others can have put there, or written to, lets nobody in,
+// and nothing is added to it.
+func TestTrustedUnsafeFile(t *testing.T) {
+	for name, plant := range map[string]func(path, real string) error{
+		"written by everyone": func(path, real string) error { return plantMode(path, real, 0o602) },
+		"written by a group":  func(path, real string) error { return plantMode(path, real, 0o620) },
+		"link":                func(path, real string) error { return os.Symlink(real, path) },
+		"fifo":                func(path, real string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := newKey(t).Public()
+			real := newTrusted(t, "")
+			add(t, real, machine("web", key, "send"))
+			trusted := &trust.Trusted{Path: filepath.Join(t.TempDir(), "trusted")}
+			if err := plant(trusted.Path, real.Path); err != nil {
+				t.Fatal(err)
+			}
+			wantKnown(t, trusted, key, "")
+			_, _, listed := trusted.List()
+			_, removed := trusted.Remove("web")
+			for _, err := range []error{listed, removed, trusted.Add(machine("x", newKey(t).Public(), "send"))} {
+				if err == nil || errors.Is(err, trust.ErrNotTrusted) {
+					t.Errorf("List, Remove or Add = %v, want an error about the file", err)
+				}
+			}
+		})
+	}
+}

@@ -3,6 +3,9 @@ package trust_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -192,7 +195,7 @@ func TestPortProtocols(t *testing.T) {
 		}
 	}
 	one.Close()
-	for name, alpn := range map[string]string{"unserved": "three", "closed": "one", "none": ""} {
+	for name, alpn := range map[string]string{"unserved": "three", "closed": "one"} {
 		if conn, err := k.Dial(within(t), "tcp", p.addr, p.Key.Public(), alpn); err == nil {
 			t.Errorf("%s: Dial = nil, want an error", name)
 			conn.Close()
@@ -212,6 +215,40 @@ func must(t testing.TB, r io.Reader, b []byte) string {
 		t.Error(err)
 	}
 	return string(b)
+}
+
+// A trusted machine that names no protocol gets none, and TLS is never taken for what
+// comes in the clear.
+func TestPortWantsAProtocol(t *testing.T) {
+	p := newPort(t, nil)
+	echo(t, p.Plain())
+	echo(t, p.Listener(testALPN))
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, p.Trusted, machine("web", publicOf(public), "send"))
+	config := &tls.Config{
+		InsecureSkipVerify: true, Certificates: []tls.Certificate{certificateOf(t, public, private, nil)}, NextProtos: []string{testALPN},
+	}
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		c := tls.Client(conn, config)
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		return c
+	}
+	wantEcho(t, dial(), "named")
+	config.NextProtos = nil
+	wantEnd(t, dial())
+	config.NextProtos, config.Certificates = []string{testALPN}, nil
+	wantEnd(t, dial())
+	if s := p.Stats(); s.Plain != 0 {
+		t.Errorf("Stats = %+v, want nothing in the clear", s)
+	}
 }
 
 // A key that is not trusted gets as far as joining, and no further; it is counted,
@@ -342,7 +379,9 @@ func TestPortUnattended(t *testing.T) {
 		conn := p.dial(t, busy, "asleep")
 		if i >= limit {
 			wantEnd(t, conn)
+			continue
 		}
+		p.until(t, "one more", func(s trust.PortStats) bool { return s.Members == i+1 }) // Dial is over before that
 	}
 	p.until(t, "one machine's", func(s trust.PortStats) bool { return s.Unattended == 10 && s.Members == limit })
 	wantEnd(t, p.dial(t, other, "asleep"))
