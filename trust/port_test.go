@@ -367,27 +367,43 @@ func TestPortPlain(t *testing.T) {
 }
 
 // A listener whose owner accepts nothing keeps no more than so many connections,
-// and nobody else from working; one machine cannot fill the port.
+// and nobody else from working.
 func TestPortUnattended(t *testing.T) {
 	p := newPort(t, nil)
 	asleep := p.Listener("asleep")
 	defer asleep.Close()
 	echo(t, p.Listener(testALPN))
-	busy, other := p.trusts(t, "busy"), p.trusts(t, "other")
+	one, other := p.trusts(t, "one"), p.trusts(t, "other")
 	const limit = 64
-	for i := range limit + 10 {
-		conn := p.dial(t, busy, "asleep")
-		if i >= limit {
-			wantEnd(t, conn)
-			continue
-		}
+	for i := range limit {
+		p.dial(t, []*trust.Key{one, other}[i%2], "asleep")
 		p.until(t, "one more", func(s trust.PortStats) bool { return s.Members == i+1 }) // Dial is over before that
 	}
-	p.until(t, "one machine's", func(s trust.PortStats) bool { return s.Unattended == 10 && s.Members == limit })
-	wantEnd(t, p.dial(t, other, "asleep"))
-	wantEcho(t, p.dial(t, other, testALPN), "hello")
+	wantEnd(t, p.dial(t, one, "asleep"))
+	p.until(t, "one too many", func(s trust.PortStats) bool { return s.Unattended == 1 && s.Members == limit })
+	wantEcho(t, p.dial(t, one, testALPN), "hello")
 	asleep.Close() // ends those that wait
-	p.until(t, "places again", func(s trust.PortStats) bool { return s.Members <= 1 })
+	p.until(t, "places again", func(s trust.PortStats) bool { return s.Members == 1 })
+}
+
+// One machine cannot fill the port.
+func TestPortOneMachine(t *testing.T) {
+	p := newPort(t, nil)
+	echo(t, p.Listener(testALPN))
+	busy, other := p.trusts(t, "busy"), p.trusts(t, "other")
+	const limit = 64
+	var first net.Conn
+	for range limit {
+		conn := p.dial(t, busy, testALPN)
+		wantEcho(t, conn, "hello")
+		if first == nil {
+			first = conn
+		}
+	}
+	wantEnd(t, p.dial(t, busy, testALPN))
+	wantEcho(t, p.dial(t, other, testALPN), "hello")
+	first.Close()
+	p.until(t, "a place again", func(s trust.PortStats) bool { return s.Members == limit }) // with the other's
 	wantEcho(t, p.dial(t, busy, testALPN), "hello")
 }
 
