@@ -2,57 +2,48 @@ package logfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime"
+
+	"fairlead/internal/durable"
 )
 
-// replaceFile is the durable write: a temporary file, fsync, rename, fsync of
-// the directory. After a crash the file is whole, the old one or the new one.
-// write need not look at the errors of w.
-func replaceFile(path string, write func(w *bufio.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// lockFile waits for the lock of a file made for that purpose.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("create temporary file: %w", err)
+		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err = write(w); err != nil {
-		return err
+	if err := durable.Lock(f); err != nil {
+		f.Close()
+		return nil, err
 	}
-	if err = w.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", f.Name(), err)
-	}
-	if err = f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", f.Name(), err)
-	}
-	if err = f.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", f.Name(), err)
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return func() { f.Close() }, nil
 }
 
-// syncDir makes renames in a directory durable. Windows has no such thing.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
+// Lock locks f for as long as it is open. The kernel lets go of it when the
+// process ends, however it does. If somebody else has it, the error says who
+// writes to path, which the lock stands for, and what else to do: cure. Where the
+// system has no such locks, two writers of one file are the operator's to avoid.
+func Lock(f *os.File, path, cure string) error {
+	err := durable.TryLock(f)
+	if errors.Is(err, durable.ErrLocked) {
+		return fmt.Errorf("%s is being written by %s: stop that, or %s", path, lockHolder(f), cure)
+	}
+	return err
+}
+
+// replaceFile replaces a file durably. write need not look at the errors of w.
+func replaceFile(path string, write func(w *bufio.Writer) error) error {
+	return durable.Replace(path, func(f *os.File) error {
+		w := bufio.NewWriter(f)
+		if err := write(w); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
+			return fmt.Errorf("write %s: %w", f.Name(), err)
+		}
 		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", path, err)
-	}
-	return nil
+	})
 }

@@ -7,9 +7,10 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+
+	"fairlead/internal/durable"
 )
 
 // Run makes durable, until ctx ends, what was sealed, and the marks of segments
@@ -64,7 +65,7 @@ func (s *Spool) syncNext() bool {
 	s.syncDir = false
 	s.mu.Unlock()
 	if dir {
-		s.synced(nil, syncDir(s.o.Dir))
+		s.synced(nil, durable.SyncDir(s.o.Dir))
 	}
 	return dir
 }
@@ -220,7 +221,7 @@ func (s *Spool) markClean() error {
 	_, err = f.WriteString(cleanLine(Pos{s.epoch, s.End()}))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = syncDir(s.o.Dir)
+		err = durable.SyncDir(s.o.Dir)
 	}
 	if err != nil {
 		os.Remove(path)
@@ -243,17 +244,4 @@ func readClean(path string) (Pos, bool) {
 	off, _ := strconv.ParseInt(part[1], 10, 64)
 	p := Pos{Epoch(epoch), off}
 	return p, cleanLine(p) == string(b)
-}
-
-// syncDir makes durable which files a directory has. Windows has no such thing.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"fairlead/internal/durable"
 )
 
 const (
@@ -344,7 +346,7 @@ func (s *Spool) forgetClean() error {
 	if err != nil {
 		return err
 	}
-	return syncDir(s.o.Dir)
+	return durable.SyncDir(s.o.Dir)
 }
 
 // recordsEnd returns how many bytes of f are up to its last newline.

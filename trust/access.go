@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -68,26 +67,10 @@ func (g *guard) whileHeld(r *http.Request) (ctx context.Context, done func()) {
 	if !ok || g.Tokens == nil {
 		return r.Context(), func() {}
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		tick := time.NewTicker(recheck)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-			if _, err := g.Tokens.Check(secret); errors.Is(err, ErrNoToken) || errors.Is(err, ErrExpired) {
-				cancel()
-			}
-		}
+	return while(r.Context(), recheck, func() bool {
+		_, err := g.Tokens.Check(secret)
+		return !errors.Is(err, ErrNoToken) && !errors.Is(err, ErrExpired)
 	})
-	return ctx, func() {
-		cancel()
-		watch.Wait()
-	}
 }
 
 type admittedKey struct{}

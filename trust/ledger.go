@@ -7,20 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// How much of a file of tokens is read. The end of it is left for revoking: a
-// file that is full must not keep anybody in.
+// How long a line of a file of tokens may be. The end of the file is left for
+// revoking: one that is full must not keep anybody in.
 const (
-	maxFile      = 1 << 20
-	maxLines     = 10_000
 	maxLine      = 512
 	roomToRevoke = 64 << 10
 )
@@ -127,104 +121,4 @@ func (l ledger) check(path string) error {
 		return fmt.Errorf("%s has more than %d lines: take out those that are no longer needed", path, maxLines)
 	}
 	return nil
-}
-
-// readLedger returns the file as it was when it was opened, or later.
-func readLedger(path string) (fs.FileInfo, ledger, error) {
-	f, fi, err := openLedger(path, os.O_RDONLY)
-	if err != nil {
-		return nil, ledger{}, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, ledger{}, err
-	}
-	if len(b) > maxFile {
-		return nil, ledger{}, tooLarge(path)
-	}
-	return fi, parseLedger(b), nil
-}
-
-// openLedger opens the file, without following a link and without waiting for
-// somebody at the other end of it.
-func openLedger(path string, flag int) (*os.File, fs.FileInfo, error) {
-	f, err := os.OpenFile(path, flag|openAsIs, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	fi, err := f.Stat()
-	if err == nil {
-		err = safe(path, fi)
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, fi, nil
-}
-
-// safe says why a file is not one whose lines may let anybody in.
-func safe(path string, fi fs.FileInfo) error {
-	switch {
-	case !fi.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file: remove it", path)
-	case !ownedByUs(path, fi):
-		return fmt.Errorf("%s belongs to another user: chown it, or remove it", path)
-	case fi.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows":
-		return fmt.Errorf("%s can be written by others: look whether all of it is yours, then `chmod go-w %[1]s`", path)
-	case fi.Size() > maxFile:
-		return tooLarge(path)
-	}
-	return nil
-}
-
-func tooLarge(path string) error {
-	return fmt.Errorf("%s is larger than %d bytes: take out the lines that are no longer needed", path, maxFile)
-}
-
-// appendLine adds a line to the file, in one write, and makes it durable. What a
-// power cut left of a line before it is ended first, so that it spoils only
-// itself. The directory is not synced: where a power cut takes a file that was just
-// made, nobody gets in by it.
-func appendLine(path, line string) error {
-	f, fi, err := openToAppend(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if fi.Size() > 0 {
-		var last [1]byte
-		if _, err := f.ReadAt(last[:], fi.Size()-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			line = "\n" + line
-		}
-	}
-	if _, err := f.WriteString(line); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// openToAppend opens the file, or makes it.
-func openToAppend(path string) (f *os.File, fi fs.FileInfo, err error) {
-	const flag = os.O_RDWR | os.O_APPEND
-	if f, fi, err = openLedger(path, flag); !errors.Is(err, fs.ErrNotExist) {
-		return f, fi, err
-	}
-	f, fi, err = openLedger(path, flag|os.O_CREATE|os.O_EXCL)
-	if errors.Is(err, fs.ErrExist) { // another process was faster
-		return openLedger(path, flag)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := giveToOwner(path, f); err != nil {
-		f.Close()
-		os.Remove(path)
-		return nil, nil, err
-	}
-	return f, fi, nil
 }

@@ -2,14 +2,10 @@ package trust
 
 import (
 	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,9 +93,8 @@ type Tokens struct {
 	Extra func() []Preset  // that count beside those of the file, at the moment; nil: none
 	Now   func() time.Time // nil: time.Now
 
-	mu     sync.Mutex  // guards what follows
-	seen   fs.FileInfo // of the file when it was read; nil: there was none
-	ledger ledger      // what it said
+	mu   sync.Mutex // guards what follows
+	file textFile[ledger]
 }
 
 var nameOK = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
@@ -145,11 +140,7 @@ func (t *Tokens) New(name string, role Role, ttl time.Duration) (secret string, 
 }
 
 // NewSecret returns 160 random bits in words that survive a mail and a shell.
-func NewSecret() string {
-	var b [20]byte
-	rand.Read(b[:]) // never fails
-	return "fl_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-}
+func NewSecret() string { return "fl_" + randomText() }
 
 // Revoke ends the token of that name. If there is none the error is [ErrNoToken].
 func (t *Tokens) Revoke(name string) error {
@@ -249,9 +240,8 @@ func (t *Tokens) now() time.Time {
 	return time.Now()
 }
 
-// read returns what the file says now. It is read where it has changed since it
-// was read last; to see that takes a microsecond, so that a secret that was made
-// or revoked a moment ago, by whomever, counts or does not at once.
+// read returns what the file says now: a secret that was made or revoked a moment
+// ago, by whomever, counts or does not at once.
 func (t *Tokens) read() (ledger, error) {
 	if t.Path == "" {
 		return ledger{}, nil
@@ -262,25 +252,11 @@ func (t *Tokens) read() (ledger, error) {
 }
 
 func (t *Tokens) readLocked() (ledger, error) {
-	fi, err := os.Lstat(t.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.seen, t.ledger = nil, ledger{}
-		return t.ledger, nil
-	}
+	l, err := t.file.read(t.Path, parseLedger)
 	if err != nil {
 		return ledger{}, err
 	}
-	if err := safe(t.Path, fi); err != nil {
-		return ledger{}, err
-	}
-	if t.seen == nil || !os.SameFile(fi, t.seen) || fi.Size() != t.seen.Size() || !fi.ModTime().Equal(t.seen.ModTime()) {
-		seen, l, err := readLedger(t.Path)
-		if err != nil {
-			return ledger{}, err
-		}
-		t.seen, t.ledger = seen, l
-	}
-	return t.ledger, t.ledger.check(t.Path)
+	return l, l.check(t.Path)
 }
 
 // change appends a line to the file if that has room for it, in bytes and in

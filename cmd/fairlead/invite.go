@@ -2,113 +2,252 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/user"
-	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fairlead/internal/config"
+	"fairlead/trust"
 )
 
-// invite says on stderr where the page is, what is watched, and in one line what
-// cannot be read: in words on a terminal, as records otherwise.
-func (p *upProcess) invite() {
-	seen := p.survey()
+// machinesPort carries all that machines say to each other.
+const machinesPort = 7447
+
+func newInvite(c *common) *cobra.Command {
+	i := &inviteCommand{common: c}
+	cmd := &cobra.Command{
+		Use:   "invite [flags]",
+		Short: "let machines join: prints a join token",
+		Example: `  fairlead invite                              one machine may ship to this one
+  fairlead invite --uses 20 --ttl 2h           twenty, in the next two hours
+  fairlead invite --advertise logs.example.com:7447
+  fairlead invite -q | ssh web1 fairlead join -`,
+		Long: `Stdout has the join token alone. It has this machine's addresses and public key,
+and a secret: whoever has it may join, until it is used up or expires. On the
+other machine, "fairlead join TOKEN" makes each trust the other; from then on
+their keys are enough.
+
+The addresses are those of --advertise; or else where a running process listens
+for machines; or else this machine's own, with port 7447. For a service give its
+state, as --state /var/lib/fairlead: the key in the token must be its own.
+
+Exit codes: 0 ok, 1 it could not be made, 2 usage.`,
+		Args: wants(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	rolesFlag(f, &i.roles, []string{trust.RoleSend})
+	f.IntVar(&i.uses, "uses", 1, "`N` machines may join by it")
+	f.StringVar(&i.ttl, "ttl", "24h", "`TIME` until it expires, as 30m, 24h or 7d")
+	f.StringSliceVar(&i.advertise, "advertise", nil, "`HOST[:PORT]` by which others reach this machine; several with commas")
+	f.StringVar(&i.name, "name", "", "`NAME` of this machine for those who join (its host name)")
+	identityFlag(f, &i.state)
+	return cmd
+}
+
+type inviteCommand struct {
+	*common
+	roles     []string
+	uses      int
+	ttl       string
+	advertise []string
+	name      string
+	state     string
+}
+
+func (i *inviteCommand) run(ctx context.Context) error {
+	ttl, err := i.validate()
+	if err != nil {
+		return err
+	}
+	own, err := i.openIdentity(i.state)
+	if err != nil {
+		return err
+	}
+	key, err := own.key()
+	if err != nil {
+		return err
+	}
+	heard := machineListeners(ctx, own.state)
+	addrs, err := i.addrs(heard)
+	if err != nil {
+		return err
+	}
+	if err := sameKey(ctx, key, heard); err != nil {
+		return err
+	}
+	token := trust.JoinToken{Hub: cmp.Or(i.name, machineName()), Key: key.Public(), Addrs: addrs}
+	var expires time.Time
+	if token.Secret, expires, err = own.invitations().New(i.roles, i.uses, ttl); err != nil {
+		return err
+	}
+	text, err := token.Text()
+	if err != nil {
+		return err
+	}
+	out := stdout(false)
+	fmt.Fprintln(out, text)
+	if err := out.Close(); err != nil {
+		return err
+	}
+	if !i.quiet {
+		fmt.Fprint(os.Stderr, printable(i.words(token, expires, heard)))
+	}
+	return nil
+}
+
+// validate says what is wrong with the flags, before anything is made.
+func (i *inviteCommand) validate() (ttl time.Duration, err error) {
+	if err := errors.Join(i.check(), checkRoles(i.roles)); err != nil {
+		return 0, err
+	}
+	i.roles = slices.Compact(slices.Sorted(slices.Values(i.roles)))
+	if i.uses < 1 || i.uses > trust.MaxUses {
+		return 0, usagef("--uses %d: it is for 1 to %d machines", i.uses, trust.MaxUses)
+	}
+	if i.name != "" {
+		if err := trust.CheckMachineName(i.name); err != nil {
+			return 0, usagef("--name: %v", err)
+		}
+	}
+	ttl, err = config.ParseDuration(i.ttl)
 	switch {
-	case p.quiet:
-	case isTerminal(os.Stderr):
-		fmt.Fprint(os.Stderr, printable(p.welcome(seen)))
-	default:
-		p.log.Info("watching logs", append(p.addrs(), "url", p.entrance(), "files", len(seen.logs), "n", seen.size, "targets", p.targets())...)
+	case err != nil:
+		return 0, usagef("--ttl %q: %v", i.ttl, err)
+	case ttl < time.Minute || ttl > trust.MaxInvitation:
+		return 0, usagef("--ttl %s: at least a minute and at most %dd", i.ttl, trust.MaxInvitation/(24*time.Hour))
 	}
-	p.warnUnread(seen)
-	if len(seen.logs) == 0 {
-		p.log.Warn("no target matches a log yet; new files join", "targets", p.targets(),
-			"cure", "`fairlead why FILE` says why one is not watched")
-	}
+	return ttl, nil
 }
 
-// pages are the addresses of the page.
-func (l *local) pages() []string {
-	pages := []string{}
-	for _, e := range l.bound {
-		if addr, ok := e.ln.Addr().(*net.TCPAddr); ok && e.room == roomHTTP {
-			pages = append(pages, baseURL(e, addr)+"/")
-		}
-	}
-	return pages
-}
-
-// pageURL is the first of them; empty if there is no HTTP.
-func (l *local) pageURL() string {
-	if pages := l.pages(); len(pages) > 0 {
-		return pages[0]
-	}
-	return ""
-}
-
-// entrance is pageURL for a browser, with the token it needs where nobody is known
-// without one. What is behind the # no server is sent.
-func (p *upProcess) entrance() string {
-	url := p.pageURL()
-	if url != "" && p.own.Secret != "" {
-		url += "#token=" + p.own.Secret
-	}
-	return url
-}
-
-func (p *upProcess) curl() string {
-	if p.own.Secret == "" {
-		return "curl -N "
-	}
-	return "curl -N -H 'Authorization: Bearer " + p.own.Secret + "' "
-}
-
-// welcome is what a person reads first.
-func (p *upProcess) welcome(seen survey) string {
+// words says to a person what the token is for, and what there is to do.
+func (i *inviteCommand) words(token trust.JoinToken, expires time.Time, heard []*net.TCPAddr) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "watching %s (%s) in %s\n", count(int64(len(seen.logs)), "file"), bytesText(seen.size), p.targets())
-	line := func(command, what string) { fmt.Fprintf(&b, "  %-58s %s\n", command, what) }
-	if url := p.entrance(); url != "" {
-		fmt.Fprintf(&b, "\n  %s\n\n", url)
+	may := map[string]string{trust.RoleSend: "ship to this machine", trust.RoleReceive: "be shipped to"}
+	var what []string
+	for _, r := range i.roles {
+		what = append(what, may[r])
 	}
-	for _, e := range p.bound {
-		addr, ok := e.ln.Addr().(*net.TCPAddr)
-		switch {
-		case !ok:
-			fmt.Fprintf(&b, "  %s at %s\n", e.room, e.addr())
-		case e.room == roomHTTP:
-			if !hasDisplay() && addr.IP.IsLoopback() {
-				line(tunnel(addr), "on your own machine; then open the address above there")
-			}
-			line(p.curl()+strings.TrimSuffix(p.pageURL(), "/")+"/stream", "all entries, as they come")
-		case e.room == roomServe && len(seen.logs) > 0:
-			line(readByTCP(e, addr, p.header(nameOf(seen.logs[0]), len(seen.logs))), "raw bytes from any offset, and what comes")
-		case e.room == roomEntries:
-			line(fmt.Sprintf("nc %s %d", hostOf(addr), addr.Port), "all entries, as lines of JSON")
-		}
+	fmt.Fprintf(&b, "a join token for %s, until %s: whoever has it may %s as soon as it has joined\n",
+		count(int64(i.uses), "machine"), timeText(expires), strings.Join(what, " and "))
+	fmt.Fprintf(&b, "on the other machine: fairlead join TOKEN\n")
+	fmt.Fprintf(&b, "it tries %s\n", strings.Join(token.Addrs, " "))
+	switch {
+	case len(heard) == 0:
+		fmt.Fprintf(&b, "nothing listens for machines here yet: `fairlead receive --listen :%d`\n", machinesPort)
+	case !slices.ContainsFunc(heard, func(a *net.TCPAddr) bool { return !a.IP.IsLoopback() }):
+		fmt.Fprintf(&b, "machines are listened for on loopback only, where no other comes: `fairlead receive --listen :%d`\n", machinesPort)
 	}
-	line("fairlead status", "how it is doing")
 	return b.String()
 }
 
-// hasDisplay says whether a browser can be opened where we run.
-func hasDisplay() bool {
-	if os.Getenv("SSH_CONNECTION") != "" {
-		return false
+// machineListeners are the addresses at which running processes listen for
+// machines.
+func machineListeners(ctx context.Context, state string) (addrs []*net.TCPAddr) {
+	for _, a := range askAll[processReport](ctx, state, "/status") {
+		for _, l := range a.value.Listeners {
+			if addr, err := net.ResolveTCPAddr("tcp", l.Address); err == nil && l.Room == roomMachines {
+				addrs = append(addrs, addr)
+			}
+		}
 	}
-	return runtime.GOOS == "darwin" || runtime.GOOS == "windows" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	return addrs
 }
 
-// tunnel is the command that brings a port of this machine to one's own.
-func tunnel(addr *net.TCPAddr) string {
+// addrs are the addresses for the token.
+func (i *inviteCommand) addrs(heard []*net.TCPAddr) (addrs []string, err error) {
+	for _, a := range i.advertise {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			a = net.JoinHostPort(strings.Trim(a, "[]"), strconv.Itoa(machinesPort))
+		}
+		addrs = append(addrs, a)
+	}
+	if err := trust.CheckAddrs(addrs); err != nil {
+		return nil, usagef("--advertise: %v", err)
+	}
+	if len(addrs) > trust.MaxJoinAddrs {
+		return nil, usagef("--advertise: %d addresses, and a join token has room for %d", len(addrs), trust.MaxJoinAddrs)
+	}
+	if len(addrs) > 0 {
+		return addrs, nil
+	}
+	every := net.TCPAddr{Port: machinesPort}
+	if len(heard) == 0 {
+		heard = []*net.TCPAddr{&every}
+	}
+	for _, a := range heard {
+		switch {
+		case len(a.IP) == 0 || a.IP.IsUnspecified():
+			for _, ip := range ownAddrs() {
+				addrs = append(addrs, net.JoinHostPort(ip.String(), strconv.Itoa(a.Port)))
+			}
+		case !a.IP.IsLoopback():
+			addrs = append(addrs, a.String())
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, exitf(exitFailed, "there is no address by which another machine could reach this one: name it with --advertise HOST:PORT")
+	}
+	return addrs[:min(len(addrs), trust.MaxJoinAddrs)], nil
+}
+
+// ownAddrs are this machine's addresses that others may reach, IPv4 first.
+func ownAddrs() (ips []net.IP) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			ips = append(ips, n.IP)
+		}
+	}
+	slices.SortStableFunc(ips, func(a, b net.IP) int { return cmp.Compare(len(a.To4()), len(b.To4())) * -1 })
+	return ips
+}
+
+// sameKey finds out whether the processes that listen for machines have our key: one
+// with another state would turn away whoever comes by the token.
+func sameKey(ctx context.Context, key *trust.Key, heard []*net.TCPAddr) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	for _, a := range heard {
+		at := *a
+		if len(at.IP) == 0 || at.IP.IsUnspecified() {
+			at.IP = net.IPv4(127, 0, 0, 1)
+		}
+		conn, err := key.Dial(ctx, "tcp", at.String(), key.Public(), trust.ALPNJoin)
+		if err == nil {
+			conn.Close()
+		}
+		if wrong := (*trust.WrongKeyError)(nil); errors.As(err, &wrong) {
+			return exitf(exitFailed, "the process that listens for machines at %s has another key than %s: name its state with --state DIR", a, key.Public())
+		}
+	}
+	return nil
+}
+
+// machineName is the host's name, without its domain, as a machine can have it.
+func machineName() string {
 	host, _ := os.Hostname()
-	// "CLIENT PORT SERVER PORT": the address that this machine was reached by.
-	if f := strings.Fields(os.Getenv("SSH_CONNECTION")); len(f) == 4 {
-		host = f[2]
+	host, _, _ = strings.Cut(strings.ToLower(host), ".")
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, host), "-")
+	name = name[:min(len(name), 63)]
+	if trust.CheckMachineName(name) != nil {
+		return "machine"
 	}
-	if u, err := user.Current(); err == nil {
-		host = u.Username + "@" + host
-	}
-	return fmt.Sprintf("ssh -L %d:%s %s", addr.Port, addr, cmp.Or(host, "HOST"))
+	return name
 }

@@ -21,9 +21,10 @@ const (
 
 // What a listener is for; also systemd's FileDescriptorName.
 const (
-	roomServe   = "serve"
-	roomHTTP    = "http"
-	roomEntries = "tcp" // JSON lines
+	roomServe    = "serve"
+	roomHTTP     = "http"
+	roomEntries  = "tcp" // JSON lines
+	roomMachines = "machines"
 )
 
 // listening is where to listen, and how.

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 		"fairlead": program, "tailsrv": program, "logwisp": program,
 		"fairlead-activated": activated, "fairlead-nc": netcat, "fairlead-curl": curl,
 		"fairlead-ask": askMany, "fairlead-service": asService,
-		"fairlead-tokens": keepTokens,
+		"fairlead-tokens": keepTokens, "fairlead-hub": keepHub,
 	})
 }
 

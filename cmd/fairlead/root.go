@@ -45,10 +45,10 @@ func newRoot() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupBegin, newUp(&c), newDemo(&c))
+	add(groupBegin, newUp(&c), newInvite(&c), newJoin(&c), newDemo(&c))
 	add(groupLook, newTail(&c), newStatus(&c), newWhy(&c))
 	add(groupMove, newServe(&c), newMirror(&c))
-	add(groupSetUp, newToken(&c), newConfig(&c), newCompletion(), newVersion())
+	add(groupSetUp, newToken(&c), newKeyCommand(&c), newConfig(&c), newCompletion(), newVersion())
 	add(groupOld, newTailsrv(&c), newLogwisp(&c))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd.OutOrStdout(), cmd) })
 	root.SetUsageFunc(func(cmd *cobra.Command) error { return help(cmd.OutOrStderr(), cmd) })

@@ -43,6 +43,20 @@ func openState(flag string, log *slog.Logger) (state, error) {
 	return state{dir: dir, temporary: true}, nil
 }
 
+// lastingState returns the state directory for what must not be forgotten, which is
+// what.
+func lastingState(flag, what string, log *slog.Logger) (dir string, err error) {
+	s, err := openState(flag, log)
+	if err != nil {
+		return "", err
+	}
+	if s.temporary {
+		s.Close()
+		return "", exitf(exitFailed, "there is no place to keep %s: name one with --state DIR", what)
+	}
+	return s.dir, nil
+}
+
 // Close removes what nobody will look for again.
 func (s state) Close() {
 	if s.temporary {

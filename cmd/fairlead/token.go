@@ -286,16 +286,12 @@ func choices(of []answerOf[tokenList]) string {
 
 // ownFile is the file of the state, for a process that is yet to come.
 func (t *tokenCommand) ownFile() (keeper tokenKeeper, where string, err error) {
-	state, err := openState(t.state, t.logger())
+	dir, err := lastingState(t.state, "a token", t.logger())
 	if err != nil {
 		return nil, "", err
 	}
-	if state.temporary {
-		state.Close()
-		return nil, "", exitf(exitFailed, "there is no place to keep a token: name one with --state DIR")
-	}
-	tokens := &trust.Tokens{Path: filepath.Join(state.dir, tokenFile)}
-	return tokensInFile{tokens}, "for a `fairlead up` with the state " + state.dir, nil
+	tokens := &trust.Tokens{Path: filepath.Join(dir, tokenFile)}
+	return tokensInFile{tokens}, "for a `fairlead up` with the state " + dir, nil
 }
 
 // parseTTL reads how long a token holds; 0 is for ever.

@@ -237,7 +237,7 @@ func (p *upProcess) openDoors() {
 	p.byPlace = &stream.Entries{Files: p.set, Stream: p.stream}
 	p.web = p
 	p.openSite(p.settings)
-	p.announce = p.invite
+	p.announce = p.greet
 	p.stopping = func() {
 		p.log.Info("stopping: clients get what is there; a second signal ends at once", "dur", drainLimit)
 	}

@@ -9,6 +9,7 @@ import (
 // tools stand on the roof: they may look at everything, and nothing at them.
 var floors = map[string]int{
 	"internal/config":   0,
+	"internal/durable":  0,
 	"internal/inotify":  0,
 	"internal/tcp":      0,
 	"logfile":           1,
@@ -90,14 +91,14 @@ var House = []Rule{
 		}),
 
 	imports("logfile has no opinion",
-		"facts about a file need no net, no log and no format; and nothing of ours but internal/inotify. "+
+		"facts about a file need no net, no log and no format; and nothing of ours but internal/inotify and internal/durable. "+
 			"Tests may use logfile/logfiletest",
 		func(f *File, i Import) bool {
 			if !in(f, "logfile") {
 				return false
 			}
 			if i.Ours != "" {
-				return i.Ours != "internal/inotify" && i.Ours != "logfile" && !(f.Test && i.Ours == "logfile/logfiletest")
+				return !slices.Contains([]string{"internal/inotify", "internal/durable", "logfile"}, i.Ours) && !(f.Test && i.Ours == "logfile/logfiletest")
 			}
 			return product(f) && below(i.Path, "net", "log", "encoding/json")
 		}),

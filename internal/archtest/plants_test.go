@@ -46,6 +46,7 @@ var plants = map[string][]plant{
 		one("logfile/a.go", `import "log/slog"`, "logfile/a.go"),
 		one("logfile/a.go", `import "encoding/json"`, "logfile/a.go"),
 		one("logfile/a.go", `import "fairlead/logfile/logfiletest"`, "logfile/a.go"),
+		one("logfile/a.go", `import "fairlead/internal/durable"`, ""),
 		one("logfile/a_test.go", `import "fairlead/trust"`, "logfile/a_test.go"),
 		one("logfile/a_test.go", `import "fairlead/logfile/logfiletest"`, ""),
 		one("logfile/logfiletest/a.go", `import "fairlead/logfile"`, ""),
