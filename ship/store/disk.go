@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -321,6 +322,22 @@ func (d *disk) settle(names []string) error {
 		}
 	}
 	return nil
+}
+
+// settleOwn makes it durable that the journal is there, and the directory itself.
+func (d *disk) settleOwn() error {
+	if err := d.settle([]string{ownDir + "/" + journalName}); err != nil || runtime.GOOS == "windows" {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(d.path))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // it was there before us
+	}
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
 }
 
 func (d *disk) isSettled(dir string) bool {

@@ -69,11 +69,8 @@ func id(digit byte) replica.ID { return replica.ID{Sender: "web1", Gen: gen(digi
 
 // text is n bytes that are as random as seed.
 func text(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
 	return b
 }
 

@@ -88,7 +88,13 @@ func (s *Store) copyGood(r *record, f *os.File, with string) (keep int64, err er
 		}
 		keep += replica.LeafSize
 	}
-	return keep, s.disk.syncFile(out, with, true)
+	if err := s.disk.syncFile(out, with, true); err != nil {
+		return 0, err
+	}
+	if err := s.disk.syncDirOf(with); err != nil {
+		return 0, s.stop(err)
+	}
+	return keep, nil
 }
 
 // finishMend does what a mend intends, from wherever a crash has left it.

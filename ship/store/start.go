@@ -20,7 +20,8 @@ func (s *Store) openJournal(known bool) error {
 		return err
 	}
 	err := error(nil)
-	if _, missing := s.own.Lstat(journalName); known && errors.Is(missing, fs.ErrNotExist) {
+	fi, missing := s.own.Lstat(journalName)
+	if known && (errors.Is(missing, fs.ErrNotExist) || missing == nil && fi.Size() == 0) {
 		err = fmt.Errorf("%w: it is missing", errDamaged)
 	} else {
 		err = s.useJournal()
@@ -30,13 +31,16 @@ func (s *Store) openJournal(known bool) error {
 			err = s.useJournal()
 		}
 	}
-	if err != nil || !s.journal.sparse() {
+	if err == nil && s.journal.sparse() {
+		if err = s.compact(); err != nil {
+			return fmt.Errorf("compact journal: %w", err)
+		}
+		err = s.useJournal()
+	}
+	if err != nil {
 		return err
 	}
-	if err := s.compact(); err != nil {
-		return fmt.Errorf("compact journal: %w", err)
-	}
-	return s.useJournal()
+	return s.disk.settleOwn()
 }
 
 // useJournal opens the journal, and looks at all that is in it.

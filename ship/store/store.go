@@ -102,6 +102,7 @@ type Store struct {
 	trouble trouble
 
 	stopped atomic.Pointer[error]
+	closed  atomic.Bool
 	placing sync.Mutex // held from finding a free name until it is in the journal
 
 	mu      sync.Mutex
@@ -180,10 +181,11 @@ func (s *Store) lockDir() (known bool, err error) {
 // Close closes the store. It makes nothing durable that was not; what was not
 // synced may be lost.
 func (s *Store) Close() error {
-	err := fmt.Errorf("%w: it was closed", ErrStopped)
-	if !s.stopped.CompareAndSwap(nil, &err) && s.journal == nil {
+	if s.closed.Swap(true) {
 		return nil
 	}
+	err := fmt.Errorf("%w: it was closed", ErrStopped)
+	s.stopped.CompareAndSwap(nil, &err)
 	s.mu.Lock()
 	open := s.open
 	s.open = make(map[replica.ID]*file)

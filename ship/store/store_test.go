@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -323,9 +324,12 @@ func TestF22Descriptors(t *testing.T) {
 // A batch of many files is made durable at once.
 func TestSyncMany(t *testing.T) {
 	for _, tells := range []bool{true, false} {
+		var mu sync.Mutex
 		ops := make(map[string]int)
 		s := opened(t, quick(t), Options{around: func(op, _ string, do func() error) error {
+			mu.Lock()
 			ops[op]++
+			mu.Unlock()
 			return do()
 		}})
 		s.tells = tells
