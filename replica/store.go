@@ -107,8 +107,8 @@ type Copy interface {
 }
 
 // A Store keeps copies and their records. It is used by several goroutines. Each
-// error that is no *BusyError stops the receiver: it is not known then what is
-// durable.
+// error that is no *BusyError, to errors.As, stops the receiver: it is not known
+// then what is durable.
 type Store interface {
 	// Find returns the record of a copy, and the hashes of its full leaves below
 	// N; ok is false if there is none.
@@ -132,11 +132,13 @@ type Store interface {
 	End(id ID, at time.Time) error
 
 	// Sync makes durable what was written to the copies, and that they exist: one
-	// error for each. After an error the copy is closed and never synced again.
+	// error for each. After an error, a *BusyError too, the copy is closed and never
+	// synced again; what it has is that of its record.
 	Sync(copies []Copy) []error
 
 	// Commit makes records durable: when it returns nil they are. Every copy named
-	// was synced before, up to N at least.
+	// was synced before, up to N at least, and is named once. A *BusyError says that
+	// nothing of it was committed.
 	Commit(updates []Update) error
 }
 
