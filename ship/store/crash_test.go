@@ -241,8 +241,8 @@ func (j *job) check(t *testing.T, s *Store) {
 	must(t, s.journal.audit(func(*record) {}))
 	held := make(map[string]bool)
 	for rec, file := range s.All {
-		want := j.acked[rec.ID]
-		if j.hurt && rec.ID == id(2) {
+		want, hurt := j.acked[rec.ID], j.hurt && rec.ID == id(2)
+		if hurt {
 			want = min(want, replica.LeafSize) // its first leaf is good
 		}
 		if rec.N < want {
@@ -253,13 +253,13 @@ func (j *job) check(t *testing.T, s *Store) {
 		}
 		held[file] = true
 		b, err := os.ReadFile(file)
-		if err != nil && rec.N > 0 && !j.hurt {
+		if err != nil && rec.N > 0 && !hurt {
 			t.Errorf("%s: %v", rec.Gen.Short(), err)
 		}
-		if int64(len(b)) != rec.N && rec.State == replica.Open && err == nil && !j.hurt {
+		if int64(len(b)) != rec.N && rec.State == replica.Open && err == nil && !hurt {
 			t.Errorf("%s has a file of %d bytes, want %d", rec.Gen.Short(), len(b), rec.N)
 		}
-		if !j.hurt && !bytes.HasPrefix(j.bytes[rec.ID], b) {
+		if !hurt && !bytes.HasPrefix(j.bytes[rec.ID], b) {
 			t.Errorf("%s is no prefix of its source", rec.Gen.Short())
 		}
 	}
