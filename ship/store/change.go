@@ -17,13 +17,14 @@ type change struct {
 	intent   *intent        // what is to be done with the file; nil: nothing, any more
 }
 
-// puts is how many pages a change may touch, about: leaves are side by side.
-func (c *change) puts() int {
-	n := len(c.leaves)
+// pages is how many pages a change may touch, about: leaves are side by side, and
+// pages of which nothing is left are not written.
+func (c *change) pages() int {
+	n := 4 + len(c.leaves)/16
 	if c.old != nil {
-		n += int(max(0, c.old.leaves()-c.new.leaves()))
+		n += int(max(0, c.old.leaves()-c.new.leaves()) / 512)
 	}
-	return 5 + n/16
+	return n
 }
 
 // An intent says what is being done with the file of a copy, so that it is finished
@@ -80,11 +81,12 @@ func decodeIntent(key, value []byte) (*intent, error) {
 // change makes changes durable, all of them or none. The errors are those of
 // update.
 func (j *journal) change(cs []change) error {
-	puts := 1
+	pages, frees := 8, true // what leads to them, and the list of free ones
 	for i := range cs {
-		puts += cs[i].puts()
+		pages += cs[i].pages()
+		frees = frees && cs[i].new.State == replica.Pruned
 	}
-	return j.update(puts, func(tx *bolt.Tx) error {
+	return j.update(pages, frees, func(tx *bolt.Tx) error {
 		st, err := readState(tx)
 		if err != nil {
 			return err

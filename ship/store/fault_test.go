@@ -212,6 +212,35 @@ func TestF29NameTakenAfterKill(t *testing.T) {
 	audited(t, s)
 }
 
+// A mend that is interrupted is finished when the copy is opened next: what was good
+// is not looked for again.
+func TestF33MendInterrupted(t *testing.T) {
+	for fails := 1; fails <= 2; fails++ {
+		renames := 0
+		s := opened(t, quick(t), Options{around: func(op, _ string, do func() error) error {
+			if op == "rename" {
+				if renames++; renames == fails {
+					return syscall.EPERM
+				}
+			}
+			return do()
+		}})
+		p := text(1, 2*leaf+5)
+		x := shipped(t, s, id(1), "a", p)
+		must(t, x.c.Close())
+		flip(t, x.path(t), leaf+5)
+		flip(t, x.path(t), 2*leaf+1)
+		_, err := try(s, id(1), "a")
+		wantBusy(t, err, "operation not permitted")
+		x = start(t, s, id(1), "a")
+		if x.rec.N != leaf || len(tree(t, s)) != 2 {
+			t.Errorf("rename %d: %d bytes are kept, want %d; the store has %q", fails, x.rec.N, leaf, names(tree(t, s)))
+		}
+		must(t, x.grow(p[leaf:]))
+		audited(t, s)
+	}
+}
+
 // What a sender may have is counted, over a restart too, and given back.
 func TestT11Quota(t *testing.T) {
 	o := Options{Keep: time.Hour, Quota: func(sender string) Quota {

@@ -205,3 +205,30 @@ func TestLongNames(t *testing.T) {
 	}
 	audited(t, s)
 }
+
+// On a disk without a byte left pruning makes room.
+func TestF26PruneWhenFull(t *testing.T) {
+	dir := small(t, "size=8m")
+	s := opened(t, filepath.Join(dir, "store"), Options{Keep: time.Hour, HighWater: 2})
+	for i := range 60 {
+		x := id(1)
+		x.Gen[1] = byte(i)
+		sealedCopy(t, s, x, fmt.Sprint("log", i), text(uint64(i), 20_000), clock)
+	}
+	must(t, fill(filepath.Join(dir, "ballast"), 0))
+	var err error
+	for i := 0; !isBusy(t, err); i++ { // until the journal's room is used up as well
+		x := id(2)
+		x.Gen[1], x.Gen[2] = byte(i), byte(i>>8)
+		var c *sender
+		if c, err = try(s, x, fmt.Sprint("new", i)); err == nil {
+			must(t, c.c.Close())
+		}
+	}
+	rs, err := s.Prune(clock.Add(2 * time.Hour))
+	if err != nil || len(rs) != 60 {
+		t.Errorf("Prune() = %d records, %v, want 60", len(rs), err)
+	}
+	shipped(t, s, id(3), "last", text(1, 100_000))
+	audited(t, s)
+}

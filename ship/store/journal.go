@@ -57,7 +57,7 @@ func openJournal(own *os.Root, name string, around seam) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = j.update(len(buckets), func(tx *bolt.Tx) error {
+	err = j.update(len(buckets), false, func(tx *bolt.Tx) error {
 		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -131,22 +131,23 @@ func (j *journal) view(f func(tx *bolt.Tx) error) error {
 }
 
 // A reserve is room in the journal's file that is got before it is needed: so a
-// full disk is noticed before anything of an update is written.
+// full disk is noticed before anything of an update is written. What is pruned may
+// use all of it: that is what makes room again.
 const (
-	reserve    = 256 << 10
-	reservePut = 4 << 10 // for each page that an update may touch
+	reserve     = 256 << 10
+	reservePage = 4 << 10 // for each page that an update may touch
 )
 
-// update makes durable what f does, which touches so many pages. A *replica.BusyError
+// update makes durable what f does, which touches so many pages, and frees some. A *replica.BusyError
 // says that there is no room, and that nothing was changed; an error of f the same.
 // After any other error it is not known what is durable.
-func (j *journal) update(pages int, f func(tx *bolt.Tx) error) error {
+func (j *journal) update(pages int, frees bool, f func(tx *bolt.Tx) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken {
 		return errBroken
 	}
-	if err := j.reserve(reserve + int64(pages)*reservePut); err != nil {
+	if err := j.reserve(int64(pages)*reservePage, frees); err != nil {
 		return err
 	}
 	var refused error
@@ -185,10 +186,13 @@ func (j *journal) look(tx *bolt.Tx) error {
 }
 
 // reserve gets room for n bytes more than are used. The caller holds mu.
-func (j *journal) reserve(n int64) error {
+func (j *journal) reserve(n int64, frees bool) error {
 	st := j.db.Stats()
 	n -= int64(st.FreePageN+st.PendingPageN) * int64(j.db.Info().PageSize)
-	end := j.used + max(n, reserve)
+	end := j.used + max(n, 0)
+	if !frees {
+		end += reserve
+	}
 	if end <= j.room {
 		return nil
 	}

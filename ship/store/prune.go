@@ -25,7 +25,7 @@ func (s *Store) Prune(now time.Time) ([]replica.Record, error) {
 	for _, r := range ended {
 		sum += r.N
 	}
-	var pruned []*record
+	var pruned, left []*record // and left to be unlinked
 	for _, r := range ended {
 		old := s.o.Keep > 0 && now.Sub(r.Ended) > s.o.Keep
 		if !old && (s.o.KeepBytes <= 0 || sum <= s.o.KeepBytes) {
@@ -33,14 +33,17 @@ func (s *Store) Prune(now time.Time) ([]replica.Record, error) {
 		}
 		sum -= r.N
 		p, err := s.pruneOne(r.ID)
-		if err != nil {
-			return recordsOf(pruned), errors.Join(err, s.unlink(pruned))
-		}
 		if p != nil {
-			pruned = append(pruned, p)
+			pruned, left = append(pruned, p), append(left, p)
+		}
+		if err != nil || len(left) == atATime {
+			if err = errors.Join(err, s.unlink(left)); err != nil {
+				return recordsOf(pruned), err
+			}
+			left = left[:0]
 		}
 	}
-	return recordsOf(pruned), s.unlink(pruned)
+	return recordsOf(pruned), s.unlink(left)
 }
 
 func recordsOf(rs []*record) []replica.Record {
@@ -103,9 +106,21 @@ func (s *Store) pruneOne(id replica.ID) (*record, error) {
 	return &pruned, nil
 }
 
+// atATime is how many pruned copies are unlinked at a time.
+const atATime = 4
+
 // unlink removes the files of pruned copies, and their names from the records. A
 // file that cannot be removed is tried again at the next start.
 func (s *Store) unlink(pruned []*record) error {
+	for some := range slices.Chunk(pruned, atATime) {
+		if err := s.unlinkSome(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) unlinkSome(pruned []*record) error {
 	var gone []change
 	for _, r := range pruned {
 		if err := s.disk.remove(r.file); err != nil {
