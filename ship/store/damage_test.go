@@ -177,9 +177,8 @@ func TestF34Backup(t *testing.T) {
 		b, err := os.ReadFile(filepath.Join(backup, ownDir, journalName))
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, ownDir, journalName), b, 0o600))
-		before := map[string]string{}
 		s := opened(t, dir, Options{})
-		before = tree(t, s)
+		before := tree(t, s)
 		x := start(t, s, id(1), "a")
 		must(t, x.grow(p[x.rec.N:]))
 		must(t, s.End(id(1), clock))

@@ -304,13 +304,11 @@ func (j *journal) under(sender string, path []string, max int) (rs []*record, er
 	err = j.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketPaths).Cursor()
 		end := append(prefix[:len(prefix)-1:len(prefix)-1], 1)
-		k, v := c.Seek(end)
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		back := c.Prev
+		if k, _ := c.Seek(end); k == nil {
+			back = c.Last
 		}
-		for ; len(k) == len(prefix)+8 && string(k[:len(prefix)]) == string(prefix) && len(rs) < max; k, v = c.Prev() {
+		for k, v := back(); len(k) == len(prefix)+8 && string(k[:len(prefix)]) == string(prefix) && len(rs) < max; k, v = c.Prev() {
 			gen, err := unsealed(k, v)
 			if err != nil {
 				return fmt.Errorf("path %s: %w", prefix, err)

@@ -113,7 +113,7 @@ func outside(t testing.TB, dir string) map[string]string {
 
 // guarded returns a directory in which only "store" may change, and what says
 // whether anything else did.
-func guarded(t testing.TB) (store string, unchanged func()) {
+func guarded(t testing.TB) (store string, unchanged func(t testing.TB)) {
 	t.Helper()
 	dir := quick(t)
 	must(t, os.MkdirAll(filepath.Join(dir, "etc"), 0o700))
@@ -121,7 +121,7 @@ func guarded(t testing.TB) (store string, unchanged func()) {
 	must(t, os.WriteFile(filepath.Join(dir, "x"), []byte("theirs"), 0o600))
 	must(t, os.Mkdir(filepath.Join(dir, "store"), 0o700))
 	before := outside(t, dir)
-	return filepath.Join(dir, "store"), func() {
+	return filepath.Join(dir, "store"), func(t testing.TB) {
 		t.Helper()
 		after := outside(t, dir)
 		for name, was := range before {
@@ -168,7 +168,7 @@ func TestT06Names(t *testing.T) {
 			t.Errorf("Under(%.100q) = %v, want a NameError", c.path, err)
 		}
 	}
-	unchanged()
+	unchanged(t)
 	audited(t, s)
 }
 
@@ -185,7 +185,7 @@ func TestT06Senders(t *testing.T) {
 		}
 	}
 	wantNames(t, s)
-	unchanged()
+	unchanged(t)
 }
 
 // No path that passes leads out of the store, and what is opened is what was asked.
@@ -222,10 +222,10 @@ func FuzzT06Paths(f *testing.F) {
 			t.Errorf("the path of %q is %q", path, rec.Path)
 		}
 		if n%100 == 0 {
-			unchanged()
+			unchanged(t)
 		}
 	})
-	unchanged()
+	unchanged(f)
 }
 
 // A name is cut at a rune's boundary, and what tells it apart stays.

@@ -52,7 +52,7 @@ func TestT06PlantedBefore(t *testing.T) {
 			audited(t, s)
 			must(t, s.Close())
 			must(t, os.RemoveAll(filepath.Join(dir, "web1", "log", "app.log")))
-			unchanged()
+			unchanged(t)
 		})
 	}
 }
@@ -86,7 +86,7 @@ func TestT06PlantedInstead(t *testing.T) {
 			must(t, os.Rename(at+".moved", at))
 			must(t, start(t, s, id(2), "log/app.log").grow([]byte("!")))
 			audited(t, s)
-			unchanged()
+			unchanged(t)
 		})
 	}
 }
@@ -115,7 +115,7 @@ func TestT06PlantedOnTheWay(t *testing.T) {
 			must(t, s.Close())
 			must(t, os.RemoveAll(filepath.Join(dir, "web1")))
 			must(t, os.RemoveAll(filepath.Join(dir, "web1-moved", "log")))
-			unchanged()
+			unchanged(t)
 		})
 	}
 }
@@ -161,5 +161,5 @@ func TestT06PlantedLater(t *testing.T) {
 			t.Errorf("%s has what is theirs", name)
 		}
 	}
-	unchanged()
+	unchanged(t)
 }
