@@ -232,3 +232,33 @@ func TestF26PruneWhenFull(t *testing.T) {
 	shipped(t, s, id(3), "last", text(1, 100_000))
 	audited(t, s)
 }
+
+// That there is no room for a commit is known before it begins, and all that pruning
+// needs is left.
+func TestF26Reserve(t *testing.T) {
+	dir := small(t, "size=8m")
+	commits := 0
+	s := opened(t, filepath.Join(dir, "store"), Options{HighWater: 2, around: func(op, _ string, do func() error) error {
+		if op == "commit" {
+			commits++
+		}
+		return do()
+	}})
+	must(t, fill(filepath.Join(dir, "ballast"), 0))
+	var err error
+	before := 0
+	for i := 0; !isBusy(t, err); i++ {
+		before = commits
+		x := id(2)
+		x.Gen[1], x.Gen[2] = byte(i), byte(i>>8)
+		err = s.change(change{new: &record{file: fmt.Sprint("web1/", i), Record: replica.Record{ID: x, Path: []string{fmt.Sprint(i)}}}})
+	}
+	if commits != before {
+		t.Errorf("%d commits failed, want none begun", commits-before)
+	}
+	fi, err := s.journal.file.Stat()
+	must(t, err)
+	if left := fi.Size() - s.journal.used; left < reserve/2 {
+		t.Errorf("%d bytes of the journal's room are left, want about %d", left, reserve)
+	}
+}

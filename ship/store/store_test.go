@@ -76,6 +76,18 @@ func TestCloseBeforeCommit(t *testing.T) {
 	audited(t, s)
 }
 
+// A commit that comes after its copy was opened and cut again is refused.
+func TestCommitAfterCut(t *testing.T) {
+	s := opened(t, quick(t), Options{})
+	x := start(t, s, id(1), "a")
+	must(t, x.write([]byte("synced")))
+	must(t, x.sync())
+	must(t, x.c.Close())
+	must(t, start(t, s, id(1), "a").c.Close())
+	wantBusy(t, x.commit(replica.Open), "only 0 bytes are durable")
+	audited(t, s)
+}
+
 // Nothing is committed that is not durable, or not there.
 func TestCommitChecks(t *testing.T) {
 	s := opened(t, quick(t), Options{})
@@ -366,6 +378,9 @@ func TestNewDirectoriesAreSynced(t *testing.T) {
 		}
 		return do()
 	}})
+	if want := []string{ownDir, "."}; !slices.Equal(synced, want) {
+		t.Errorf("a new store: synced %q, want %q", synced, want)
+	}
 	check := func(path string, digit byte, want ...string) {
 		t.Helper()
 		synced = nil
