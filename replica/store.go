@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"time"
 
 	"fairlead/logfile"
@@ -104,10 +105,13 @@ type Copy interface {
 	Close() error
 }
 
+// ErrStopped is what errors.Is finds in the errors of a store that cannot go on.
+var ErrStopped = errors.New("the store has stopped")
+
 // A Store keeps copies and their records. It is used by several goroutines. An
-// error of Find, Under, End, Rehash or Commit that is no *BusyError stops the
-// receiver: it is not known then what is durable. One of Open, Sync or a [Copy] is
-// that copy's alone.
+// error of Find, Under, End, Rehash or Commit that is no *BusyError, to errors.As,
+// stops the receiver, and so does every one that is ErrStopped: it is not known then
+// what is durable. Others of Open, Sync or a [Copy] are that copy's alone.
 type Store interface {
 	// Find returns the record of a copy, and the hashes of its full leaves below
 	// N; ok is false if there is none.
@@ -115,7 +119,8 @@ type Store interface {
 
 	// Under returns the records of a sender's copies of a path that are not
 	// diverged nor pruned, at most max, the newest first. A copy that begins with
-	// other bytes than head is left out.
+	// other bytes than head is left out; one that is shorter than head is not, and a
+	// head of 0 bytes leaves out none.
 	Under(sender string, path []string, head Head, max int) ([]Record, error)
 
 	// Open opens the file of a copy for writing, and creates it, with its record,
@@ -123,24 +128,28 @@ type Store interface {
 	// is behind them was never acknowledged, and is cut off. If it has not, or
 	// they are not those that the record says, the store keeps the damaged file
 	// beside, and the record it returns is of what is good of it. The path is that
-	// of the source now: if the record has another one it takes this one. A
-	// *RefusedError says that there will never be such a copy.
-	Open(id ID, path []string) (c Copy, rec Record, leaves []Hash, err error)
+	// of the source now: if the record has another one it takes this one. ended is
+	// when the file left it, zero if it has not: a copy that begins only now then
+	// does not take the place of the current one. A *RefusedError says that there
+	// will never be such a copy.
+	Open(id ID, path []string, ended time.Time) (c Copy, rec Record, leaves []Hash, err error)
 
 	// End says that the file of a copy has left its path at the source: the next
 	// generation has begun, or will. The file in the store is renamed, once.
 	End(id ID, at time.Time) error
 
 	// Sync makes durable what was written to the copies, and that they exist: one
-	// error for each. After an error the copy is closed and never synced again.
+	// error for each. After an error, a *BusyError too, the copy is closed and never
+	// synced again; what it has is that of its record.
 	Sync(copies []Copy) []error
 
-	// Rehash reads a copy and returns the hashes of count leaves from the first on,
-	// or all there are; the last may be of the rest, up to what is durable.
+	// Rehash reads the full leaves of a copy from the first on, at most count, and
+	// returns their hashes as they are now.
 	Rehash(id ID, first int64, count int) ([]Hash, error)
 
 	// Commit makes records durable: when it returns nil they are. Every copy named
-	// was synced before, up to N at least.
+	// was synced before, up to N at least, and is named once. A *BusyError says that
+	// nothing of it was committed.
 	Commit(updates []Update) error
 }
 

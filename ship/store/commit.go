@@ -1,0 +1,272 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/replica"
+)
+
+const (
+	maxSyncs    = 64 // files that are synced one by one; above, the file system is
+	atOnce      = 8  // of them at a time
+	maxFailures = 3  // fsyncs of a copy that fail in a row
+)
+
+// A failure is an fsync that failed, and how many did in a row.
+type failure struct {
+	count int
+	at    time.Time
+	why   string
+}
+
+// Sync makes durable what was written to copies, and that they are there. A copy
+// that cannot be made durable is closed, and what was not committed is cut off when
+// it is opened again: its descriptor would say that all is well.
+func (s *Store) Sync(copies []replica.Copy) []error {
+	errs := make([]error, len(copies))
+	var dirty []*file
+	var at []int
+	var sizes []int64
+	for i, c := range copies {
+		v, ok := c.(*file)
+		if !ok || v.s != s {
+			errs[i] = fmt.Errorf("sync copy: it is not of this store")
+			continue
+		}
+		if errs[i] = v.usable(); errs[i] != nil {
+			continue
+		}
+		v.mu.Lock()
+		size, fresh := v.size, v.fresh
+		v.mu.Unlock()
+		if s.cache.setDirty(v, false) || fresh {
+			dirty, at, sizes = append(dirty, v), append(at, i), append(sizes, size)
+		}
+	}
+	for i, err := range s.syncFiles(dirty) {
+		errs[at[i]] = s.synced(dirty[i], sizes[i], err)
+	}
+	s.cache.trim(s.cache.max)
+	return errs
+}
+
+// syncFiles syncs files and, of new ones, the directories.
+func (s *Store) syncFiles(files []*file) []error {
+	errs := make([]error, len(files))
+	if len(files) > maxSyncs && s.tells {
+		if err := s.disk.syncAll(); err != nil {
+			for i := range errs {
+				errs[i] = err
+			}
+		}
+		return s.syncElsewhere(files, errs)
+	}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, v := range files {
+		group.Go(func() error {
+			errs[i] = s.syncOne(v)
+			return nil
+		})
+	}
+	group.Wait()
+	s.settle(files, errs)
+	return errs
+}
+
+// syncElsewhere syncs the files that are on a file system of their own.
+func (s *Store) syncElsewhere(files []*file, errs []error) []error {
+	var there []*file
+	var at []int
+	for i, v := range files {
+		if v.elsewhere && errs[i] == nil {
+			there, at = append(there, v), append(at, i)
+		}
+	}
+	for i, v := range there {
+		errs[at[i]] = s.syncOne(v)
+	}
+	s.settle(there, errs)
+	return errs
+}
+
+func (s *Store) syncOne(v *file) error {
+	f, err := s.cache.pin(v)
+	if err != nil {
+		return err
+	}
+	defer s.cache.unpin(v)
+	v.mu.Lock()
+	name, fresh := v.name, v.fresh
+	v.mu.Unlock()
+	return s.disk.syncFile(f, name, fresh)
+}
+
+// settle makes it durable that the new ones of files are there.
+func (s *Store) settle(files []*file, errs []error) {
+	var names []string
+	for _, v := range files {
+		v.mu.Lock()
+		if v.fresh {
+			names = append(names, v.name)
+		}
+		v.mu.Unlock()
+	}
+	if err := s.disk.settle(names); err != nil {
+		err = s.stop(err) // a second fsync might say that all is well
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+}
+
+// synced notes what became of a sync of a copy that had size bytes before.
+func (s *Store) synced(v *file, size int64, err error) error {
+	if err == nil {
+		v.mu.Lock()
+		v.synced, v.fresh = max(v.synced, min(size, v.size)), false
+		v.mu.Unlock()
+		s.mu.Lock()
+		delete(s.failed, v.id)
+		s.mu.Unlock()
+		return nil
+	}
+	if errors.Is(err, ErrStopped) {
+		return err
+	}
+	busy := s.busy(retryAgain, "make durable %s: %v", v.where(), err)
+	s.mu.Lock()
+	if s.open[v.id] == v {
+		delete(s.open, v.id)
+	}
+	failed := failure{s.failed[v.id].count + 1, s.o.Now(), err.Error()}
+	s.failed[v.id] = failed
+	s.mu.Unlock()
+	s.retire(v, busy)
+	if failed.count >= maxFailures {
+		busy.Retry = retryRefused
+		s.problem(v.where(), fmt.Sprintf("%d fsyncs in a row failed: %v", failed.count, err), "check the disk; nothing of this copy is acknowledged until it can be made durable")
+	}
+	return busy
+}
+
+// Commit makes records durable. A *replica.BusyError says that nothing was
+// committed.
+func (s *Store) Commit(updates []replica.Update) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	ids := make([]replica.ID, len(updates))
+	for i, u := range updates {
+		if ids[i] = u.ID; slices.Contains(ids[:i], u.ID) {
+			return fmt.Errorf("commit: copy %s twice", u.Gen)
+		}
+	}
+	if id, ok := s.claimAll(ids); !ok {
+		return s.busy(retryAgain, "copy %s is being opened again", id.Gen.Short())
+	}
+	defer s.release(ids...)
+	defer s.promise(updates, false)
+	s.promise(updates, true)
+	changes := make([]change, len(updates))
+	for i := range updates {
+		c, err := s.growth(&updates[i])
+		if err != nil {
+			return err
+		}
+		changes[i] = c
+	}
+	if err := s.change(changes...); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		s.grew(c.old, c.new)
+	}
+	return nil
+}
+
+// growth checks an update against what is there. A record that says more than is
+// durable is the one mistake that nothing could put right.
+func (s *Store) growth(u *replica.Update) (change, error) {
+	r, err := s.record(u.ID)
+	if err != nil {
+		return change{}, err
+	}
+	wrong := func(why string) (change, error) {
+		return change{}, fmt.Errorf("commit %d bytes of copy %s of %s: %s", u.N, u.Gen, u.Sender, why)
+	}
+	if r == nil {
+		return wrong("there is none")
+	}
+	grown := *r
+	grown.N, grown.Rest, grown.State, grown.Seal = u.N, u.Rest, u.State, u.Seal
+	switch {
+	case u.N < r.N:
+		return wrong(fmt.Sprintf("%d are committed", r.N))
+	case u.N > r.N && !r.growing():
+		return wrong("it is " + r.State.String())
+	case u.State == replica.Pruned || r.State == replica.Pruned:
+		return wrong("only the store prunes")
+	case grown.leaves() != r.leaves()+int64(len(u.Leaves)):
+		return wrong(fmt.Sprintf("there are %d leaves, and %d more", r.leaves(), len(u.Leaves)))
+	}
+	if n := s.durableOf(r); u.N > n {
+		return change{}, s.busy(retryAgain, "of copy %s only %d bytes are durable: it was opened again", u.Gen.Short(), n)
+	}
+	return change{old: r, new: &grown, leaves: u.Leaves}, nil
+}
+
+// durableOf returns how many bytes of a copy are durable.
+func (s *Store) durableOf(r *record) int64 {
+	s.mu.Lock()
+	v, n := s.open[r.ID], s.durable[r.ID]
+	s.mu.Unlock()
+	if v == nil {
+		return max(n, r.N)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.synced
+}
+
+// grew notes a commit where the copy is open.
+func (s *Store) grew(old, new *record) {
+	s.mu.Lock()
+	v := s.open[new.ID]
+	if s.durable[new.ID] <= new.N {
+		delete(s.durable, new.ID)
+	}
+	s.mu.Unlock()
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone == nil {
+		v.committed = new.N
+		s.give(new.Sender, new.N-old.N)
+	}
+}
+
+// promise keeps open copies from being cut below what is being committed.
+func (s *Store) promise(updates []replica.Update, on bool) {
+	for _, u := range updates {
+		s.mu.Lock()
+		v := s.open[u.ID]
+		s.mu.Unlock()
+		if v == nil {
+			continue
+		}
+		v.mu.Lock()
+		v.promised = 0
+		if on {
+			v.promised = u.N
+		}
+		v.mu.Unlock()
+	}
+}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+)
+
+// retried calls f again as long as a signal interrupts it.
+func retried(f func() error) error {
+	for {
+		if err := f(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func fdatasync(f *os.File) error {
+	if err := retried(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func syncfs(dir *os.File) error {
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return &fs.PathError{Op: "syncfs", Path: dir.Name(), Err: err}
+	}
+	return nil
+}
+
+// File systems whose syncfs makes files and directories durable.
+var whole = map[int64]bool{
+	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true,
+	unix.F2FS_SUPER_MAGIC: true, unix.TMPFS_MAGIC: true,
+}
+
+// syncfsTells says that syncfs makes all durable and returns the errors of
+// writes: Linux does since 5.8.
+func syncfsTells(dir *os.File) bool {
+	var st unix.Statfs_t
+	var un unix.Utsname
+	if unix.Fstatfs(int(dir.Fd()), &st) != nil || unix.Uname(&un) != nil || !whole[int64(uint32(st.Type))] {
+		return false
+	}
+	var major, minor int
+	fmt.Sscanf(unix.ByteSliceToString(un.Release[:]), "%d.%d", &major, &minor)
+	return major > 5 || major == 5 && minor >= 8
+}
+
+func nameMax(dir *os.File) int {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(dir.Fd()), &st) != nil || st.Namelen <= 0 {
+		return 255
+	}
+	return int(min(st.Namelen, 255))
+}
+
+// A space is how much the disk has, in bytes.
+type space struct{ used, total int64 }
+
+// spaceOf counts as df does: what is reserved for root is not there.
+func spaceOf(dir *os.File) (space, error) {
+	var st unix.Statfs_t
+	if err := retried(func() error { return unix.Fstatfs(int(dir.Fd()), &st) }); err != nil {
+		return space{}, err
+	}
+	used := (st.Blocks - st.Bfree) * uint64(st.Bsize)
+	return space{int64(used), int64(used + st.Bavail*uint64(st.Bsize))}, nil
+}
+
+// allocate gets room for a file's bytes from off to end. Where that cannot be
+// done, writing will tell.
+func allocate(f *os.File, off, end int64) error {
+	err := retried(func() error { return unix.Fallocate(int(f.Fd()), 0, off, end-off) })
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return err
+}
+
+func (d *disk) renameNoReplace(from, to string) error {
+	a, b, err := d.pair(from, to)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	defer b.Close()
+	err = retried(func() error {
+		return unix.Renameat2(int(a.Fd()), path.Base(from), int(b.Fd()), path.Base(to), unix.RENAME_NOREPLACE)
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return d.renameByLink(from, to)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// pair opens the directories of two names.
+func (d *disk) pair(from, to string) (a, b *os.File, err error) {
+	if a, err = d.dirFile(from); err != nil {
+		return nil, nil, err
+	}
+	if b, err = d.dirFile(to); err != nil {
+		a.Close()
+		return nil, nil, err
+	}
+	return a, b, nil
+}

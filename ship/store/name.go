@@ -1,0 +1,148 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"fairlead/logfile"
+	"fairlead/replica"
+)
+
+// What a path may be.
+const (
+	maxName  = 200  // bytes of a name
+	maxPath  = 4096 // bytes of a path, with a separator between names
+	maxDepth = 64   // names of a path
+)
+
+// ownDir has what is ours in the store's directory. No sender can have this name.
+const ownDir = ".fairlead"
+
+// A NameError says why a path or a sender is not taken. It is, to errors.As, a
+// *replica.BusyError as well: other copies are taken.
+type NameError struct {
+	Name string // the name that is wrong, or the whole path
+	Why  string
+}
+
+func (e *NameError) Error() string { return fmt.Sprintf("name %.80q: %s", e.Name, e.Why) }
+
+func (e *NameError) Unwrap() error {
+	return &replica.BusyError{Why: e.Error(), Retry: retryRefused}
+}
+
+// CheckPath returns nil if a path can be stored, else a *NameError: it has 1 to 64
+// names and at most 4,096 bytes; each name has 1 to 200 bytes of UTF-8 without
+// slashes, backslashes and control characters, is not . or .., and does not begin
+// with a dash.
+func CheckPath(path []string) error {
+	if len(path) == 0 {
+		return &NameError{"", "there is none"}
+	}
+	if len(path) > maxDepth {
+		return &NameError{path[0], fmt.Sprintf("is the first of %d, and there may be %d", len(path), maxDepth)}
+	}
+	n := len(path) - 1
+	for _, name := range path {
+		if why := wrong(name); why != "" {
+			return &NameError{name, why}
+		}
+		n += len(name)
+	}
+	if n > maxPath {
+		return &NameError{path[0], fmt.Sprintf("begins a path of %d bytes, and there may be %d", n, maxPath)}
+	}
+	return nil
+}
+
+// wrong says what is wrong with one name of a path, "" if nothing is.
+func wrong(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > maxName:
+		return fmt.Sprintf("has %d bytes, and may have %d", len(name), maxName)
+	case !utf8.ValidString(name):
+		return "is not UTF-8"
+	case name == "." || name == "..":
+		return "is a directory of its own"
+	case name[0] == '-':
+		return "begins with a dash"
+	case strings.ContainsAny(name, `/\`):
+		return "has a slash or backslash"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "has a control character"
+	}
+	return ""
+}
+
+var senderName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+func checkSender(name string) error {
+	if !senderName.MatchString(name) {
+		return &NameError{name, "a sender has 1 to 63 of a-z, 0-9 and dash"}
+	}
+	return nil
+}
+
+const stampLayout = "20060102T150405Z"
+
+// stamp is a time as it is part of a file's name. What no name can say is a time
+// that nobody meant.
+func stamp(at time.Time) string {
+	at = at.UTC()
+	if y := at.Year(); y < 0 || y > 9999 {
+		at = time.Unix(0, 0).UTC()
+	}
+	return at.Format(stampLayout)
+}
+
+// join returns base with a suffix, and a number if it is above 1: base is cut at a
+// rune's boundary if the whole is longer than max bytes.
+func join(base, suffix string, nr, max int) string {
+	if nr > 1 {
+		suffix += "." + strconv.Itoa(nr)
+	}
+	for len(base)+len(suffix) > max && base != "" {
+		_, n := utf8.DecodeLastRuneInString(base)
+		base = base[:len(base)-n]
+	}
+	return base + suffix
+}
+
+// endedSuffix is what the name of a copy gets when its generation has ended.
+func endedSuffix(at time.Time, gen logfile.GenID) string {
+	return "-" + stamp(at) + "." + gen.Short()
+}
+
+// besideSuffix is what a name gets that is taken.
+func besideSuffix(gen logfile.GenID) string { return "." + gen.Short() }
+
+// damagedSuffix is what a damaged file gets.
+func damagedSuffix(at time.Time) string { return ".diverged-" + stamp(at) }
+
+var (
+	endedName   = regexp.MustCompile(`^(.+)-([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]{8}(?:\.[0-9]+)?$`)
+	damagedName = regexp.MustCompile(`\.diverged-[0-9]{8}T[0-9]{6}Z(?:\.[0-9]+)?$`)
+)
+
+// parseEnded takes the name of an ended copy apart; ok is false for other names.
+func parseEnded(name string) (base string, at time.Time, ok bool) {
+	m := endedName.FindStringSubmatch(name)
+	if m == nil {
+		return name, time.Time{}, false
+	}
+	at, err := time.Parse(stampLayout, m[2])
+	if err != nil {
+		return name, time.Time{}, false
+	}
+	return m[1], at, true
+}
+
+var errNoName = errors.New("no name is free")
