@@ -47,7 +47,7 @@ func (s *Source) Prove(ctx context.Context) bool {
 		return false
 	}
 	t := c.task
-	r := rehash{ctx: ctx, file: c.file, remembered: s.Leaves}
+	r := rehash{file: c.file, remembered: s.Leaves}
 	if c.tree != nil {
 		r.leaves = c.tree.Leaves()
 		r.tree = c.tree
@@ -58,11 +58,11 @@ func (s *Source) Prove(ctx context.Context) bool {
 	s.mu.Unlock()
 	switch t.kind {
 	case tryProof:
-		s.proved(c, t, &r)
+		s.proved(ctx, c, t, &r)
 	case tryKnown:
-		s.tried(c, t, &r)
+		s.tried(ctx, c, t, &r)
 	case tryCopy:
-		s.copied(c, t, &r)
+		s.copied(ctx, c, t, &r)
 	}
 	return true
 }
@@ -74,12 +74,12 @@ func (s *Source) settle(c *channel, t task) bool {
 }
 
 // proved is for an AT.
-func (s *Source) proved(c *channel, t task, r *rehash) {
+func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 	st := c.file.Stat()
 	if st.Adopted {
 		r.forget()
 	}
-	tree, same, err := r.prove(t.n, t.proof, st.Size)
+	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
 	wanted := s.settle(c, t)
 	defer s.mu.Unlock()
 	if !wanted {
@@ -118,7 +118,7 @@ func (s *Source) finishUnread(c *channel, t task, st FileStat) {
 
 // tried is for a KNOWN: the first copy that is what the file begins with is the
 // file's.
-func (s *Source) tried(c *channel, t task, r *rehash) {
+func (s *Source) tried(ctx context.Context, c *channel, t task, r *rehash) {
 	st := c.file.Stat()
 	var found *known
 	var err error
@@ -128,7 +128,7 @@ func (s *Source) tried(c *channel, t task, r *rehash) {
 			continue
 		}
 		var same bool
-		if _, same, err = r.prove(k.n, k.proof, st.Size); err != nil {
+		if _, same, err = r.prove(ctx, k.n, k.proof, st.Size); err != nil {
 			break
 		}
 		if same {
@@ -159,10 +159,10 @@ func (s *Source) tried(c *channel, t task, r *rehash) {
 
 // copied is for bytes that are read from a copy of the file from now on. What was
 // read and not sent is of no account: what was sent is.
-func (s *Source) copied(c *channel, t task, r *rehash) {
+func (s *Source) copied(ctx context.Context, c *channel, t task, r *rehash) {
 	r.forget()
 	st := c.file.Stat()
-	tree, same, err := r.prove(t.n, t.proof, st.Size)
+	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
 	wanted := s.settle(c, t)
 	defer s.mu.Unlock()
 	switch {
@@ -184,7 +184,6 @@ func (s *Source) copied(c *channel, t task, r *rehash) {
 
 // A rehash hashes what a file begins with.
 type rehash struct {
-	ctx        context.Context
 	file       File
 	remembered Leaves
 	leaves     []Hash // of the first bytes, as they were read before
@@ -198,7 +197,7 @@ func (r *rehash) forget() { r.leaves, r.tree, r.remembered = nil, nil, noLeaves{
 
 // prove says whether the first n bytes have a proof, and returns their tree. Where
 // what is remembered says no it reads all of them.
-func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, err error) {
+func (r *rehash) prove(ctx context.Context, n int64, proof Hash, size int64) (tree *Tree, same bool, err error) {
 	if n == 0 {
 		return new(Tree), proof == Proof(nil, emptyHash, 0), nil
 	}
@@ -214,7 +213,7 @@ func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, 
 		}
 	}
 	for {
-		if tree, err = r.read(n); err != nil {
+		if tree, err = r.read(ctx, n); err != nil {
 			return nil, false, err
 		}
 		if tree.Proof() == proof {
@@ -228,7 +227,7 @@ func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, 
 }
 
 // read returns the tree of the first n bytes.
-func (r *rehash) read(n int64) (*Tree, error) {
+func (r *rehash) read(ctx context.Context, n int64) (*Tree, error) {
 	full := min(int(n/LeafSize), len(r.leaves))
 	tree := NewTree(slices.Clone(r.leaves[:full]), nil)
 	if r.buf == nil {
@@ -236,7 +235,7 @@ func (r *rehash) read(n int64) (*Tree, error) {
 	}
 	began := r.own
 	for tree.N() < n {
-		if err := r.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		m, err := r.file.ReadAt(r.buf[:min(int64(len(r.buf)), n-tree.N())], tree.N())
