@@ -76,7 +76,7 @@ func (s *Source) settle(c *channel, t task) bool {
 // proved is for an AT.
 func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 	st := c.file.Stat()
-	if st.Adopted {
+	if st.Adopted && !c.adopted {
 		r.forget()
 	}
 	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
@@ -88,10 +88,11 @@ func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 	c.size = st.Size
 	switch {
 	case errors.Is(err, logfile.ErrEnded):
-		// Nothing of it can be sent any more, so nothing has to be proven.
 		s.finishUnread(c, t, st)
 	case err != nil:
 		s.rest(c, time.Second, err)
+	case !same && st.Adopted && !c.adopted:
+		s.finishUnread(c, t, st) // what was found beside it is not its copy
 	case !same && t.sealed:
 		s.again(c)
 	case !same:
@@ -103,7 +104,8 @@ func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 	}
 }
 
-// finishUnread ends a copy whose source is gone.
+// finishUnread ends a copy whose source is gone. Nothing of it can be sent any more,
+// so nothing has to be proven.
 func (s *Source) finishUnread(c *channel, t task, st FileStat) {
 	if t.sealed {
 		c.seal = Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
