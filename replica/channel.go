@@ -318,7 +318,7 @@ func (s *Source) rejected(c *channel, code Code, text string) {
 // acked is what is durable of a channel.
 func (s *Source) acked(ch uint32, n int64) {
 	c := s.byID[ch]
-	if c == nil || c.state != flowing || n <= c.acked || n > c.sent {
+	if c == nil || n <= c.acked || n > c.sent || c.state != flowing && (c.state != proving || c.task.kind != tryCopy) {
 		return
 	}
 	c.acked, c.tries, c.err = n, 0, nil
