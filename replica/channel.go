@@ -48,9 +48,9 @@ type channel struct {
 	adopted  bool // the copy that it is read from was proven
 	apart    bool // SEAL said that the receiver has other bytes
 	complete bool // the copy is sealed: it gets no more
-	listed   bool // in ready or proofs
+	listed   bool // in ready
 
-	task  task
+	task  *task // what is to be found out while the state is proving
 	seal  Seal
 	until time.Time // when it is looked at again
 	tries int       // in a row that came to nothing
@@ -64,31 +64,25 @@ type channel struct {
 
 // reset is what a connection that ended leaves of a channel.
 func (c *channel) reset(to state) {
-	c.state, c.listed, c.ended, c.apart, c.complete = to, false, false, false, false
-	c.task = task{}
+	c.state, c.ended, c.apart, c.complete, c.task = to, false, false, false, nil
 }
 
-// A queue is channels in the order of their turns.
-type queue struct{ list []*channel }
+// A queue has each wait for its turn.
+type queue[T any] struct{ list []*T }
 
-func (q *queue) push(c *channel) {
-	if !c.listed {
-		c.listed = true
-		q.list = append(q.list, c)
-	}
-}
+func (q *queue[T]) push(x *T) { q.list = append(q.list, x) }
 
-func (q *queue) pop() *channel {
+// pop returns nil if nobody waits.
+func (q *queue[T]) pop() *T {
 	if len(q.list) == 0 {
 		return nil
 	}
-	c := q.list[0]
+	x := q.list[0]
 	q.list[0] = nil
 	if q.list = q.list[1:]; len(q.list) == 0 {
 		q.list = nil
 	}
-	c.listed = false
-	return c
+	return x
 }
 
 // full is how much Next gathers before it returns.
@@ -125,6 +119,7 @@ func (s *Source) Next(b []byte) ([]byte, error) {
 		if c == nil {
 			return b, nil
 		}
+		c.listed = false
 		b = s.piece(b, c)
 	}
 }
@@ -184,8 +179,7 @@ func (s *Source) open(c *channel, st FileStat, head Head) {
 // at is the receiver's answer: it has n bytes, and a proof of them.
 func (s *Source) at(c *channel, n int64, proof Hash, sealed bool) {
 	c.acked, c.mark = n, n
-	c.task = task{kind: tryProof, n: n, proof: proof, sealed: sealed}
-	s.prove(c)
+	s.prove(c, &task{kind: tryProof, n: n, proof: proof, sealed: sealed})
 }
 
 // flow sends what there is, and then the seal.
@@ -212,14 +206,16 @@ func (s *Source) flow(c *channel, st FileStat) {
 			s.done(c)
 		}
 	case st.Adopted && !c.adopted && sent > 0 && !c.lost:
-		c.task = task{kind: tryCopy, n: sent, proof: c.tree.Proof()}
-		s.prove(c)
+		s.prove(c, &task{kind: tryCopy, n: sent, proof: c.tree.Proof()})
 	case c.lost:
 		if c.acked == sent {
 			s.finish(c, Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)})
 		}
 	case st.Size > sent && (st.Readable || !st.Final):
-		s.ready.push(c)
+		if !c.listed {
+			c.listed = true
+			s.ready.push(c)
+		}
 		tell(s.wake)
 	case st.Size > sent:
 		s.lose(c, st)

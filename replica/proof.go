@@ -11,8 +11,10 @@ import (
 	"fairlead/logfile"
 )
 
-// A task is what is to be found out by reading a file.
+// A task is what is to be found out by reading a file. Its result counts as long as
+// it is its channel's task.
 type task struct {
+	of     *channel
 	kind   taskKind
 	n      int64
 	proof  Hash
@@ -29,10 +31,11 @@ const (
 	tryCopy           // is the copy that it is read from now what was sent?
 )
 
-// prove has a channel's task done. s.mu is held.
-func (s *Source) prove(c *channel) {
-	c.state = proving
-	s.proofs.push(c)
+// prove has a task done for a channel. s.mu is held.
+func (s *Source) prove(c *channel, t *task) {
+	t.of = c
+	c.state, c.task = proving, t
+	s.proofs.push(t)
 	tell(s.work)
 }
 
@@ -41,24 +44,30 @@ func (s *Source) prove(c *channel) {
 func (s *Source) Prove(ctx context.Context) bool {
 	s.setup()
 	s.mu.Lock()
-	c := s.proofs.pop()
-	if c == nil {
+	t := s.proofs.pop()
+	for t != nil && t.of.task != t {
+		t = s.proofs.pop()
+	}
+	if t == nil {
 		s.mu.Unlock()
 		return false
 	}
-	t := c.task
+	c := t.of
 	r := rehash{file: c.file, remembered: s.Leaves}
 	if c.tree != nil {
 		r.leaves = c.tree.Leaves()
-		r.tree = c.tree
+		if t.kind == tryProof && c.tree.N() == t.n && c.tree.Proof() == t.proof {
+			r.tree = c.tree
+		}
 	}
+	adopted := c.adopted
 	if len(s.proofs.list) > 0 {
 		tell(s.work)
 	}
 	s.mu.Unlock()
 	switch t.kind {
 	case tryProof:
-		s.proved(ctx, c, t, &r)
+		s.proved(ctx, c, t, &r, adopted)
 	case tryKnown:
 		s.tried(ctx, c, t, &r)
 	case tryCopy:
@@ -68,15 +77,15 @@ func (s *Source) Prove(ctx context.Context) bool {
 }
 
 // settle locks s.mu and says whether a task's result is still asked for.
-func (s *Source) settle(c *channel, t task) bool {
+func (s *Source) settle(c *channel, t *task) bool {
 	s.mu.Lock()
-	return s.up && c.state == proving && c.task.kind == t.kind && c.task.n == t.n && s.byID[c.id] == c
+	return s.up && c.task == t && s.byID[c.id] == c
 }
 
-// proved is for an AT.
-func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
+// proved is for an AT. adopted: the copy that the file is read from was proven.
+func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, adopted bool) {
 	st := c.file.Stat()
-	if st.Adopted && !c.adopted {
+	if st.Adopted && !adopted {
 		r.forget()
 	}
 	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
@@ -91,7 +100,7 @@ func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 		s.finishUnread(c, t, st)
 	case err != nil:
 		s.rest(c, time.Second, err)
-	case !same && st.Adopted && !c.adopted:
+	case !same && st.Adopted && !adopted:
 		s.finishUnread(c, t, st) // what was found beside it is not its copy
 	case !same && t.sealed:
 		s.again(c)
@@ -106,7 +115,7 @@ func (s *Source) proved(ctx context.Context, c *channel, t task, r *rehash) {
 
 // finishUnread ends a copy whose source is gone. Nothing of it can be sent any more,
 // so nothing has to be proven.
-func (s *Source) finishUnread(c *channel, t task, st FileStat) {
+func (s *Source) finishUnread(c *channel, t *task, st FileStat) {
 	if t.sealed {
 		c.seal = Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
 		s.done(c)
@@ -120,7 +129,7 @@ func (s *Source) finishUnread(c *channel, t task, st FileStat) {
 
 // tried is for a KNOWN: the first copy that is what the file begins with is the
 // file's.
-func (s *Source) tried(ctx context.Context, c *channel, t task, r *rehash) {
+func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	st := c.file.Stat()
 	var found *known
 	var err error
@@ -161,7 +170,7 @@ func (s *Source) tried(ctx context.Context, c *channel, t task, r *rehash) {
 
 // copied is for bytes that are read from a copy of the file from now on. What was
 // read and not sent is of no account: what was sent is.
-func (s *Source) copied(ctx context.Context, c *channel, t task, r *rehash) {
+func (s *Source) copied(ctx context.Context, c *channel, t *task, r *rehash) {
 	r.forget()
 	st := c.file.Stat()
 	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
@@ -189,7 +198,7 @@ type rehash struct {
 	file       File
 	remembered Leaves
 	leaves     []Hash // of the first bytes, as they were read before
-	tree       *Tree  // and all that was
+	tree       *Tree  // of what is to be proven, if it is as it was sent
 	own        int    // how many of leaves were read here
 	buf        []byte
 }
@@ -203,8 +212,8 @@ func (r *rehash) prove(ctx context.Context, n int64, proof Hash, size int64) (tr
 	if n == 0 {
 		return new(Tree), proof == Proof(nil, emptyHash, 0), nil
 	}
-	if r.tree != nil && r.tree.N() == n && r.tree.Proof() == proof {
-		return r.tree, true, nil // as it was sent: the file need not be there any more
+	if r.tree != nil {
+		return r.tree, true, nil // the file need not be there any more
 	}
 	if n > size {
 		return nil, false, nil

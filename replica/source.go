@@ -35,8 +35,8 @@ type Source struct {
 	byGen    map[logfile.GenID]*channel
 	byID     map[uint32]*channel
 	lastID   uint32
-	ready    queue // with bytes to send
-	proofs   queue
+	ready    queue[channel] // with bytes to send
+	proofs   queue[task]
 	resting  map[*channel]struct{} // until their time
 	out      []byte
 	over     error
@@ -142,11 +142,11 @@ func (s *Source) Disconnected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.up, s.out, s.compress = false, nil, false
-	s.ready, s.proofs = queue{}, queue{}
+	s.ready, s.proofs = queue[channel]{}, queue[task]{}
 	clear(s.resting)
 	for _, c := range s.byGen {
 		c.reset(closed)
-		c.tries = 0
+		c.listed, c.tries = false, 0
 	}
 }
 
@@ -319,8 +319,7 @@ func (s *Source) answer(f Frame) error {
 	case TypeKnown:
 		list, err := parseKnown(f)
 		if err == nil && c != nil && c.state == opening {
-			c.task = task{kind: tryKnown, list: list}
-			s.prove(c)
+			s.prove(c, &task{kind: tryKnown, list: list})
 		}
 		return err
 	case TypeSealed:
