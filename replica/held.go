@@ -42,11 +42,13 @@ type request struct {
 // open answers a request, now or when what is in the way of it is done. h is
 // locked.
 func (h *held) open(q request) {
-	if h.owner != nil && h.owner != q.sink {
-		h.owner.put(busyFrame(h.ch, retryTaken, "another process sends this file"))
+	if h.owner != nil {
+		taken(h.owner, h.ch, q)
 	}
-	h.owner = nil
-	h.waiting = nil
+	if h.waiting != nil {
+		taken(h.waiting.sink, h.waiting.ch, q)
+	}
+	h.owner, h.waiting = nil, nil
 	switch {
 	case h.busy || h.listed:
 		h.waiting = &q
@@ -67,6 +69,13 @@ func (h *held) open(q request) {
 		h.deny(q.sink, q.ch, err)
 	}
 	h.release()
+}
+
+// taken tells who had a copy, or waited for it, that somebody else has it now.
+func taken(s *Sink, ch uint32, by request) {
+	if s != by.sink || ch != by.ch {
+		s.put(busyFrame(ch, retryTaken, "another process sends this file"))
+	}
 }
 
 // begin opens the file of a copy, or says what else there is to say.
