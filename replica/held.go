@@ -63,7 +63,7 @@ func (h *held) open(q request) {
 		h.grant(q)
 	}
 	if err == nil && q.ended && h.owner != nil {
-		err = h.r.Store.End(h.id, q.modified)
+		err = h.end(q.modified)
 	}
 	if err != nil {
 		h.deny(q.sink, q.ch, err)
@@ -105,7 +105,12 @@ func (h *held) begin(q request) error {
 	if err != nil {
 		return err
 	}
-	rest := make([]byte, rec.N-int64(len(leaves))*LeafSize)
+	behind := rec.N - int64(len(leaves))*LeafSize
+	if behind < 0 || behind >= LeafSize {
+		file.Close()
+		return fmt.Errorf("a copy of %d bytes has %d leaves", rec.N, len(leaves))
+	}
+	rest := make([]byte, behind)
 	if n, err := file.ReadAt(rest, rec.N-int64(len(rest))); n < len(rest) {
 		file.Close()
 		return errors.Join(err, io.ErrUnexpectedEOF)
@@ -256,9 +261,20 @@ func (h *held) left(s *Sink, ch uint32, at time.Time) {
 	if h.owner != s || h.ch != ch {
 		return
 	}
-	if err := h.r.Store.End(h.id, at); err != nil {
-		h.deny(s, ch, stopping{err})
+	if err := h.end(at); err != nil {
+		h.deny(s, ch, err)
 	}
+}
+
+// end says that the file has left its path, at a time that the sender may not know.
+func (h *held) end(at time.Time) error {
+	if at.IsZero() {
+		at = h.r.now()
+	}
+	if err := h.r.Store.End(h.id, at); err != nil {
+		return stopping{err}
+	}
+	return nil
 }
 
 // snapshot says what a commit makes durable. ok is false if there is nothing.
