@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -85,8 +86,13 @@ func (q *queue[T]) pop() *T {
 	return x
 }
 
-// full is how much Next gathers before it returns.
-const full = MaxPiece
+const (
+	// full is how much Next gathers before it returns.
+	full = MaxPiece
+	// lookAt is how many files with news are looked at between two pieces: what is
+	// written to without end must not keep others from being sent.
+	lookAt = 256
+)
 
 // Next appends what is to be sent to b, and returns it as it came if there is
 // nothing. An error says that the connection ends behind it. It is called by one
@@ -97,31 +103,41 @@ func (s *Source) Next(b []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
+		looked := false
+		if s.up && s.over == nil {
+			looked = s.lookAround()
+		}
 		b = append(b, s.out...)
-		s.out = s.out[:0]
+		if s.out = s.out[:0]; cap(s.out) > full {
+			s.out = nil
+		}
 		if s.over != nil || !s.up {
 			return b, s.over
-		}
-		gens := s.hints.take()
-		for _, gen := range gens {
-			if c := s.byGen[gen]; c != nil {
-				s.look(c)
-			}
-		}
-		if len(gens) > 0 {
-			continue
 		}
 		if len(b)-start >= full {
 			tell(s.wake)
 			return b, nil
 		}
 		c := s.ready.pop()
-		if c == nil {
+		switch {
+		case c != nil:
+			c.listed = false
+			b = s.piece(b, c)
+		case !looked:
 			return b, nil
 		}
-		c.listed = false
-		b = s.piece(b, c)
 	}
+}
+
+// lookAround looks at files that there may be news of, and says whether there were.
+func (s *Source) lookAround() bool {
+	gens := s.hints.take(lookAt)
+	for _, gen := range gens {
+		if c := s.byGen[gen]; c != nil {
+			s.look(c)
+		}
+	}
+	return len(gens) > 0
 }
 
 // look does for a channel what its file's news ask for.
@@ -367,7 +383,7 @@ func (s *Source) piece(b []byte, c *channel) []byte {
 		c.sent = off + int64(n)
 	default:
 		b = b[:before]
-		s.unread(c, st, err)
+		s.unread(c, n, err, st)
 	}
 	if c.size = st.Size; c.state == flowing {
 		s.flow(c, st)
@@ -386,12 +402,13 @@ func appendPiece(b []byte, start int, ch uint32, tree *Tree, off int64, n int, z
 	return endData(b, start, ch, off, leaf, z)
 }
 
-// unread is for bytes that could not be read.
-func (s *Source) unread(c *channel, st FileStat, err error) {
+// unread is for bytes that could not be read, although they were said to be there.
+func (s *Source) unread(c *channel, n int, err error, st FileStat) {
 	switch {
+	case n > 0: // from a copy that has to be proven first
 	case errors.Is(err, logfile.ErrEnded):
 		s.lose(c, st)
-	case err != nil && !errors.Is(err, io.EOF):
-		s.rest(c, time.Second, fmt.Errorf("read %s: %w", c.gen.Short(), err))
+	default:
+		s.rest(c, time.Second, fmt.Errorf("read %s at %d: %w", c.gen.Short(), c.sent, cmp.Or(err, io.ErrNoProgress)))
 	}
 }

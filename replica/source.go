@@ -357,11 +357,16 @@ func (h *hints) add(gen logfile.GenID) {
 	}
 }
 
-func (h *hints) take() []logfile.GenID {
+// take returns at most n.
+func (h *hints) take(n int) []logfile.GenID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.list
-	h.list = nil
-	clear(h.gens)
+	list := h.list[:min(n, len(h.list))]
+	if h.list = h.list[len(list):]; len(h.list) == 0 {
+		h.list = nil
+	}
+	for _, gen := range list {
+		delete(h.gens, gen)
+	}
 	return list
 }
