@@ -281,11 +281,21 @@ func (s *Source) sealed(c *channel) {
 	s.done(c)
 }
 
-// again begins a copy of another id.
+// again asks for a copy of another id, which the receiver may have of an earlier
+// time.
 func (s *Source) again(c *channel) {
 	c.reset(closed)
-	c.gen, c.tested, c.tree, c.sent, c.acked = s.NewGen(), true, nil, 0, 0
+	s.call(c, s.NewGen())
+	c.tested, c.tree, c.sent, c.acked = false, nil, 0, 0
 	s.hint(c)
+}
+
+// call gives a channel the id that the receiver knows its file by.
+func (s *Source) call(c *channel, gen logfile.GenID) {
+	if s.byCopy[c.gen] == c {
+		delete(s.byCopy, c.gen)
+	}
+	c.gen, s.byCopy[gen] = gen, c
 }
 
 // done forgets a file: the receiver has it, and it will not grow.
@@ -293,6 +303,7 @@ func (s *Source) done(c *channel) {
 	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: c.seal})
 	s.Leaves.Drop(c.file.Gen())
 	delete(s.byGen, c.file.Gen())
+	delete(s.byCopy, c.gen)
 	delete(s.byID, c.id)
 	delete(s.resting, c)
 }

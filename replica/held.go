@@ -121,14 +121,14 @@ func (h *held) begin(q request) error {
 }
 
 // candidates are the copies that could be of the generation that a sender does not
-// know any more.
+// know any more. One that is sealed gets no more, so it is not of a longer file.
 func (h *held) candidates(q request) (list []known, err error) {
 	if q.size == 0 {
 		return nil, nil
 	}
 	recs, err := h.r.Store.Under(h.id.Sender, q.path, q.head, maxKnown)
 	for _, rec := range recs {
-		if rec.N == 0 || rec.Gen == h.id.Gen {
+		if rec.N == 0 || rec.Gen == h.id.Gen || rec.State == Sealed && rec.N != q.size {
 			continue
 		}
 		_, leaves, ok, err := h.r.Store.Find(rec.ID)

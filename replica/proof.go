@@ -135,7 +135,7 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	var err error
 	for i := range t.list {
 		k := &t.list[i]
-		if k.n > st.Size {
+		if k.n > st.Size || s.inUse(k.gen) {
 			continue
 		}
 		var same bool
@@ -155,17 +155,24 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	case err != nil && !errors.Is(err, logfile.ErrEnded):
 		s.rest(c, time.Second, err)
 		return
-	case found != nil:
-		c.gen = found.gen
+	case found != nil && s.byCopy[found.gen] == nil:
+		s.call(c, found.gen)
 		s.note(Event{Kind: Found, File: c.file, Gen: c.gen})
 	default:
 		if c.tested { // it asks once more: it has given up that id
-			c.gen = s.NewGen()
+			s.call(c, s.NewGen())
 		}
 		c.tested = true
 	}
 	c.reset(closed)
 	s.hint(c)
+}
+
+// inUse says whether a copy is that of a file already: one continues it.
+func (s *Source) inUse(gen logfile.GenID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byCopy[gen] != nil
 }
 
 // copied is for bytes that are read from a copy of the file from now on. What was

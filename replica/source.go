@@ -33,6 +33,7 @@ type Source struct {
 	mu       sync.Mutex // guards what follows
 	up       bool       // connected, and welcomed
 	byGen    map[logfile.GenID]*channel
+	byCopy   map[logfile.GenID]*channel // by what the receiver knows them by
 	byID     map[uint32]*channel
 	lastID   uint32
 	ready    queue[channel] // with bytes to send
@@ -51,6 +52,7 @@ func (s *Source) setup() {
 	s.once.Do(func() {
 		s.wake, s.work = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.byGen, s.byID = make(map[logfile.GenID]*channel), make(map[uint32]*channel)
+		s.byCopy = make(map[logfile.GenID]*channel)
 		s.resting = make(map[*channel]struct{})
 		if s.Leaves == nil {
 			s.Leaves = noLeaves{}
@@ -95,8 +97,13 @@ func (s *Source) Add(f File) {
 		return
 	}
 	s.lastID++
-	c := &channel{file: f, id: s.lastID, gen: f.Gen()}
-	s.byGen[c.gen], s.byID[c.id] = c, c
+	c := &channel{file: f, id: s.lastID}
+	s.byGen[f.Gen()], s.byID[c.id] = c, c
+	if s.byCopy[f.Gen()] == nil {
+		s.call(c, f.Gen())
+	} else { // another file was found to be what that copy is of
+		s.call(c, s.NewGen())
+	}
 	if s.up {
 		s.hint(c)
 	}
