@@ -286,7 +286,7 @@ func (s *Source) sealed(c *channel) {
 func (s *Source) again(c *channel) {
 	c.reset(closed)
 	s.call(c, s.NewGen())
-	c.tested, c.tree, c.sent, c.acked = false, nil, 0, 0
+	c.tested, c.tree = false, nil
 	s.hint(c)
 }
 
@@ -295,7 +295,7 @@ func (s *Source) call(c *channel, gen logfile.GenID) {
 	if s.byCopy[c.gen] == c {
 		delete(s.byCopy, c.gen)
 	}
-	c.gen, s.byCopy[gen] = gen, c
+	c.gen, c.sent, c.acked, s.byCopy[gen] = gen, 0, 0, c
 }
 
 // done forgets a file: the receiver has it, and it will not grow.

@@ -177,6 +177,22 @@ func (s *sim) change(f *simFile) {
 	s.src.Changed(f.gen)
 }
 
+// late writes to a file that was thought to be complete. What is sealed stays so.
+func (s *sim) late() {
+	if len(s.quiet) == 0 || !s.one(8) {
+		return
+	}
+	i := s.rng.IntN(len(s.quiet))
+	f := s.quiet[i]
+	s.quiet = slices.Delete(s.quiet, i, i+1)
+	f.final = false
+	s.say("late %s", f.gen.Short())
+	s.again(f)
+	s.grow(f)
+	s.files = append(s.files, f)
+	s.src.Add(f)
+}
+
 // move renames a file. Whoever has lost its state then does not find its copy.
 func (s *sim) move(f *simFile) {
 	f.path = s.name(f)
@@ -276,6 +292,7 @@ func (s *sim) foresee(f *simFile) {
 	}
 	for _, r := range s.disk.recs {
 		if r.rec.N > 0 && r.rec.State < replica.Diverged && slices.Equal(r.rec.Path, f.path) && r.ino != nil &&
+			(r.rec.State == replica.Open || int(r.rec.N) == len(f.content())) &&
 			bytes.HasPrefix(f.content(), r.ino.dur[:min(int(r.rec.N), len(r.ino.dur))]) {
 			return
 		}
@@ -321,6 +338,9 @@ func (s *sim) heard(e replica.Event) {
 			s.fail("%s: it is done with %d of %d bytes", f.gen.Short(), e.Seal.N, all)
 		}
 		s.files = slices.DeleteFunc(s.files, func(g *simFile) bool { return f == g })
+		if !f.lossy && f.view == nil {
+			s.quiet = append(s.quiet, f)
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ type sim struct {
 	instance [16]byte
 	leaves   simLeaves
 	files    []*simFile // that the source has
+	quiet    []*simFile // that it had, and is done with
 	hists    []*history
 	conns    []*simConn
 	cur      *simConn // the source's
@@ -209,6 +210,7 @@ var actions = []struct {
 			s.change(s.files[s.pick(len(s.files))])
 		}
 	}},
+	{"late", (*sim).late},
 	{"time", func(s *sim) {
 		s.pass(20 * time.Second)
 		s.src.Tick()
