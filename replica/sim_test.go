@@ -98,7 +98,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		leaves: make(simLeaves), hurt: make(map[replica.ID]bool)}
 	rare := func() float64 { return []float64{0, 0.01, 0.04, 0.15}[s.rng.IntN(4)] }
 	s.w = weights{steps: 200 + s.rng.IntN(600), files: 1 + s.rng.IntN(4), budget: 100_000, big: s.one(4),
-		crash: rare() / 5, disk: rare() / 2, damage: rare(), net: rare() * 4, meanwhile: rare() * 3}
+		crash: rare() / 5, disk: rare() / 2, damage: rare() * 3, net: rare() * 4, meanwhile: rare() * 3}
 	if s.w.big {
 		s.w.budget = 4 << 20
 	}
@@ -417,7 +417,7 @@ func (s *sim) settled() bool {
 	for _, st := range s.src.Files() {
 		f := st.File.(*simFile)
 		r := s.disk.recs[replica.ID{Sender: simSender, Gen: st.Gen}]
-		if f.final || r == nil || r.ino == nil || st.State != "flowing" || !bytes.Equal(r.ino.dur[:r.rec.N], f.content()) ||
+		if f.final || r == nil || r.ino == nil || r.damaged || st.State != "flowing" || !bytes.Equal(r.ino.dur[:r.rec.N], f.content()) ||
 			!slices.Equal(r.rec.Path, f.path) || st.Acked != r.rec.N || f.ended == r.rec.Ended.IsZero() {
 			return false
 		}
