@@ -22,6 +22,7 @@ type pair struct {
 	s     *replica.Source
 
 	disconnect func()
+	stop       func() // ends the receiver
 }
 
 func newPair(t *testing.T) *pair {
@@ -30,12 +31,13 @@ func newPair(t *testing.T) *pair {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.r.Run(ctx) }()
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run = %v", err)
 		}
 	})
+	t.Cleanup(p.stop)
 	return p
 }
 
