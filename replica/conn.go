@@ -159,8 +159,11 @@ func goodbye(ctx context.Context, conn Conn) {
 	}
 }
 
-// writeAnswers writes what a sink has to say.
+// writeAnswers writes what a sink has to say. It asks for signs of life too: while the
+// disk keeps frames waiting, the sender's own questions wait behind them.
 func writeAnswers(ctx context.Context, conn Conn, s *Sink) error {
+	ask := time.NewTicker(pingEvery)
+	defer ask.Stop()
 	var b []byte
 	for {
 		var over error
@@ -177,6 +180,8 @@ func writeAnswers(ctx context.Context, conn Conn, s *Sink) error {
 		}
 		select {
 		case <-s.Wake():
+		case <-ask.C:
+			s.put(Frame{Type: TypePing})
 		case <-ctx.Done():
 			return ctx.Err()
 		}
