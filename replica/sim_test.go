@@ -42,7 +42,7 @@ const simSender = "web1"
 
 // A sim is one run.
 type sim struct {
-	t    *testing.T
+	t    testing.TB
 	seed uint64
 	rng  *rand.Rand
 	loud bool
@@ -63,6 +63,8 @@ type sim struct {
 	cur      *simConn // the source's
 	hurt     map[replica.ID]bool
 	moves    int
+
+	anything bool // it is not files that are sent
 
 	inCommit, inNext bool
 	depth, reading   int
@@ -352,6 +354,20 @@ func (s *sim) run() {
 	}
 	s.settle()
 	s.once()
+	s.end()
+}
+
+// end ends all connections, and sees that nothing is left of them.
+func (s *sim) end() {
+	for len(s.conns) > 0 {
+		c := s.conns[0]
+		c.src = false
+		s.drop(c)
+	}
+	s.commit()
+	if st := s.r.Stats(); st.Copies != 0 || st.Connections != 0 {
+		s.fail("%d copies and %d connections are left at the receiver", st.Copies, st.Connections)
+	}
 }
 
 // look checks what the source says.

@@ -113,10 +113,10 @@ func TestF39Cut(t *testing.T) {
 				t.Fatalf("cut behind %d bytes: %v is %+v", at, f.st.Path, p.store.of(f.st.Path[2]))
 			}
 		}
+		p.stop()
 		if st := p.r.Stats(); st.Copies != 0 || st.Connections != 0 {
 			t.Fatalf("cut behind %d bytes: %+v", at, st)
 		}
-		p.stop()
 		if whole {
 			t.Logf("cut behind each of %d bytes", at)
 			return

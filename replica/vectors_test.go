@@ -178,7 +178,7 @@ func (v vector) write(t *testing.T) {
 }
 
 // readVector reads a vector as a stranger would.
-func readVector(t *testing.T, name string) (lines []line) {
+func readVector(t testing.TB, name string) (lines []line) {
 	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
