@@ -81,7 +81,7 @@ func taken(s *Sink, ch uint32, by request) {
 // begin opens the file of a copy, or says what else there is to say.
 func (h *held) begin(q request) error {
 	store := h.r.Store
-	rec, leaves, found, err := store.Find(h.id)
+	rec, _, found, err := store.Find(h.id)
 	switch {
 	case err != nil:
 		return stopping{err}

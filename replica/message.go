@@ -312,13 +312,6 @@ type checking struct {
 // MaxCheck is how many leaves one CHECK asks for at most.
 const MaxCheck = 64
 
-func (c checking) frame(first int64) Frame {
-	var p packer
-	p.gen(c.gen)
-	p.u32(c.count)
-	return Frame{Type: TypeCheck, Offset: first, Payload: p}
-}
-
 func parseCheck(f Frame) (c checking, err error) {
 	u := unpacker{b: f.Payload}
 	c = checking{u.gen(), u.u32()}
