@@ -76,10 +76,11 @@ func (s *Source) Prove(ctx context.Context) bool {
 	return true
 }
 
-// settle locks s.mu and says whether a task's result is still asked for.
-func (s *Source) settle(c *channel, t *task) bool {
+// settle locks s.mu and says whether a task's result is still asked for. When ctx has
+// ended it may be none.
+func (s *Source) settle(ctx context.Context, c *channel, t *task) bool {
 	s.mu.Lock()
-	return s.up && c.task == t && s.byID[c.id] == c
+	return ctx.Err() == nil && s.up && c.task == t && s.byID[c.id] == c
 }
 
 // proved is for an AT. adopted: the copy that the file is read from was proven.
@@ -89,7 +90,7 @@ func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, ado
 		r.forget()
 	}
 	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
-	wanted := s.settle(c, t)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	if !wanted {
 		return
@@ -147,7 +148,7 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 			break
 		}
 	}
-	wanted := s.settle(c, t)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	switch {
 	case !wanted:
@@ -181,7 +182,7 @@ func (s *Source) copied(ctx context.Context, c *channel, t *task, r *rehash) {
 	r.forget()
 	st := c.file.Stat()
 	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
-	wanted := s.settle(c, t)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	switch {
 	case !wanted:

@@ -115,7 +115,8 @@ type Store interface {
 
 	// Under returns the records of a sender's copies of a path that are not
 	// diverged nor pruned, at most max, the newest first. A copy that begins with
-	// other bytes than head is left out.
+	// other bytes than head is left out; one that is shorter than head is not, and a
+	// head of 0 bytes leaves out none.
 	Under(sender string, path []string, head Head, max int) ([]Record, error)
 
 	// Open opens the file of a copy for writing, and creates it, with its record,
