@@ -194,7 +194,7 @@ func (s *Source) open(c *channel, st FileStat, head Head) {
 
 // at is the receiver's answer: it has n bytes, and a proof of them.
 func (s *Source) at(c *channel, n int64, proof Hash, sealed bool) {
-	c.acked, c.mark = n, n
+	c.acked = n
 	s.prove(c, &task{kind: tryProof, n: n, proof: proof, sealed: sealed})
 }
 
@@ -210,7 +210,9 @@ func (s *Source) flow(c *channel, st FileStat) {
 		c.ended = true
 		s.put(endedFrame(c.id, st.Modified))
 	}
-	if c.behind.IsZero() && st.Size > c.acked {
+	if st.Size <= c.acked {
+		c.behind = time.Time{}
+	} else if c.behind.IsZero() {
 		c.behind, c.mark = s.Now(), st.Size
 	}
 	switch {

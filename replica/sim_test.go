@@ -434,7 +434,7 @@ func (s *sim) settled() bool {
 		f := st.File.(*simFile)
 		r := s.disk.recs[replica.ID{Sender: simSender, Gen: st.Gen}]
 		if f.final || r == nil || r.ino == nil || r.damaged || st.State != "flowing" || !bytes.Equal(r.ino.dur[:r.rec.N], f.content()) ||
-			!slices.Equal(r.rec.Path, f.path) || st.Acked != r.rec.N || f.ended == r.rec.Ended.IsZero() {
+			!slices.Equal(r.rec.Path, f.path) || st.Acked != r.rec.N || !st.Behind.IsZero() || f.ended == r.rec.Ended.IsZero() {
 			return false
 		}
 	}
