@@ -71,7 +71,7 @@ type Event struct {
 	Kind EventKind
 	File File
 	Gen  logfile.GenID // what the receiver knows the file by
-	Seal Seal          // of Done and Diverged
+	Seal Seal          // of Done, Apart and Pending
 	Err  error         // of Stuck
 }
 
