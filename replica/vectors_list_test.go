@@ -111,6 +111,8 @@ func refused() []vector {
 	add("data-leaf-short", "A DATA that is shorter than the hash that it is said to have.", 1, opened, frame(6, 2, 1, 0, make([]byte, 20)))
 	add("zstd", "Compressed bytes that are none.", 1, opened, frame(6, 1, 1, 0, uint32(7), crc(aLine), aLine))
 	add("zstd-bomb", "Compressed bytes that say they are 100, and are 256 KiB.", 1, opened, again(bomb, func([]byte) {}))
+	add("zstd-short", "Compressed bytes that say they are 200, and are 100.", 1, opened,
+		again(squeezed(1, 0, make([]byte, 100), nil), func(b []byte) { b[27] = 200 }))
 	add("zstd-many", "Frames that are 256 KiB each, and 25 MiB together.", 1, opened, again(many, func(b []byte) { binary.BigEndian.PutUint32(b[16:], uint32(len(b)-24)) }))
 	add("seal-reason", "A SEAL for no reason.", 1, opened, seal(1, nil, 0, 0))
 	add("seal-reason-7", "A SEAL for a reason that nobody knows.", 1, opened, seal(1, nil, 0, 7))
