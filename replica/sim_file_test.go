@@ -197,6 +197,11 @@ func (s *sim) late() {
 func (s *sim) move(f *simFile) {
 	f.path = s.name(f)
 	s.say("move %s %v", f.gen.Short(), f.path)
+	s.unsure(f)
+}
+
+// unsure expects a copy more of a file whose copy was not found yet, and now will not be.
+func (s *sim) unsure(f *simFile) {
 	if r := s.disk.recs[replica.ID{Sender: simSender, Gen: f.gen}]; r == nil || r.rec.State != replica.Open {
 		s.again(f)
 	}
@@ -221,6 +226,7 @@ func (s *sim) truncate(f *simFile) {
 	case k < 3:
 		f.view, f.adopted = bytes.Clone(all), true
 	case k == 3: // the copy was made before the last bytes were written
+		s.unsure(f)
 		f.view, f.adopted, f.lossy = bytes.Clone(all[:s.rng.IntN(len(all)+1)]), true, true
 	case k == 4 && len(all) > 0: // it is another file's
 		other := bytes.Clone(all)
