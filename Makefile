@@ -3,6 +3,7 @@
 
 FUZZTIME  ?= 10m
 FUZZREST  ?= 1m
+SEEDS     ?= 2000
 LOGS      ?= /var/log
 NIGHT     ?= FAIRLEAD_NIGHT=1
 PLATFORMS := amd64 arm64 arm
@@ -27,6 +28,10 @@ race:
 # FuzzFollow for FUZZTIME, every other fuzz test for FUZZREST.
 fuzz:
 	FUZZTIME=$(FUZZTIME) FUZZREST=$(FUZZREST) .ci/run fuzz
+
+# The replication protocol over a simulated disk, network and clock, SEEDS times.
+sim:
+	FAIRLEAD_SEEDS=$(SEEDS) go test -count=1 -timeout 4h -v -run TestSimulation ./replica
 
 lint:
 	.ci/run gofmt vet staticcheck archtest
@@ -56,11 +61,12 @@ dist:
 	done
 	cd dist && sha256sum fairlead-* > SHA256SUMS
 
-# All there is: the long tests, an hour of fuzzing, races five times, benchmarks.
+# All there is: the long tests, an hour of fuzzing, the simulation 200,000 times, races five times, benchmarks.
 night:
 	$(NIGHT) go test -count=1 -timeout 4h ./...
 	$(MAKE) fuzz FUZZTIME=1h FUZZREST=10m
+	$(MAKE) sim SEEDS=200000
 	RACEALL=1 RACEARGS='-count=5 -timeout=2h' .ci/run race
 	$(MAKE) bench bench-serve bench-stream
 
-.PHONY: all build run test race fuzz lint bench bench-serve bench-stream cross dist night
+.PHONY: all build run test race fuzz sim lint bench bench-serve bench-stream cross dist night

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -48,9 +49,9 @@ type channel struct {
 	adopted  bool // the copy that it is read from was proven
 	apart    bool // SEAL said that the receiver has other bytes
 	complete bool // the copy is sealed: it gets no more
-	listed   bool // in ready or proofs
+	listed   bool // in ready
 
-	task  task
+	task  *task // what is to be found out while the state is proving
 	seal  Seal
 	until time.Time // when it is looked at again
 	tries int       // in a row that came to nothing
@@ -64,35 +65,34 @@ type channel struct {
 
 // reset is what a connection that ended leaves of a channel.
 func (c *channel) reset(to state) {
-	c.state, c.listed, c.ended, c.apart, c.complete = to, false, false, false, false
-	c.task = task{}
+	c.state, c.ended, c.apart, c.complete, c.task = to, false, false, false, nil
 }
 
-// A queue is channels in the order of their turns.
-type queue struct{ list []*channel }
+// A queue has each wait for its turn.
+type queue[T any] struct{ list []*T }
 
-func (q *queue) push(c *channel) {
-	if !c.listed {
-		c.listed = true
-		q.list = append(q.list, c)
-	}
-}
+func (q *queue[T]) push(x *T) { q.list = append(q.list, x) }
 
-func (q *queue) pop() *channel {
+// pop returns nil if nobody waits.
+func (q *queue[T]) pop() *T {
 	if len(q.list) == 0 {
 		return nil
 	}
-	c := q.list[0]
+	x := q.list[0]
 	q.list[0] = nil
 	if q.list = q.list[1:]; len(q.list) == 0 {
 		q.list = nil
 	}
-	c.listed = false
-	return c
+	return x
 }
 
-// full is how much Next gathers before it returns.
-const full = MaxPiece
+const (
+	// full is how much Next gathers before it returns.
+	full = MaxPiece
+	// lookAt is how many files with news are looked at between two pieces: what is
+	// written to without end must not keep others from being sent.
+	lookAt = 256
+)
 
 // Next appends what is to be sent to b, and returns it as it came if there is
 // nothing. An error says that the connection ends behind it. It is called by one
@@ -103,30 +103,41 @@ func (s *Source) Next(b []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
+		looked := false
+		if s.up && s.over == nil {
+			looked = s.lookAround()
+		}
 		b = append(b, s.out...)
-		s.out = s.out[:0]
+		if s.out = s.out[:0]; cap(s.out) > full {
+			s.out = nil
+		}
 		if s.over != nil || !s.up {
 			return b, s.over
-		}
-		gens := s.hints.take()
-		for _, gen := range gens {
-			if c := s.byGen[gen]; c != nil {
-				s.look(c)
-			}
-		}
-		if len(gens) > 0 {
-			continue
 		}
 		if len(b)-start >= full {
 			tell(s.wake)
 			return b, nil
 		}
 		c := s.ready.pop()
-		if c == nil {
+		switch {
+		case c != nil:
+			c.listed = false
+			b = s.piece(b, c)
+		case !looked:
 			return b, nil
 		}
-		b = s.piece(b, c)
 	}
+}
+
+// lookAround looks at files that there may be news of, and says whether there were.
+func (s *Source) lookAround() bool {
+	gens := s.hints.take(lookAt)
+	for _, gen := range gens {
+		if c := s.byGen[gen]; c != nil {
+			s.look(c)
+		}
+	}
+	return len(gens) > 0
 }
 
 // look does for a channel what its file's news ask for.
@@ -183,9 +194,8 @@ func (s *Source) open(c *channel, st FileStat, head Head) {
 
 // at is the receiver's answer: it has n bytes, and a proof of them.
 func (s *Source) at(c *channel, n int64, proof Hash, sealed bool) {
-	c.acked, c.mark = n, n
-	c.task = task{kind: tryProof, n: n, proof: proof, sealed: sealed}
-	s.prove(c)
+	c.acked = n
+	s.prove(c, &task{kind: tryProof, n: n, proof: proof, sealed: sealed})
 }
 
 // flow sends what there is, and then the seal.
@@ -200,7 +210,9 @@ func (s *Source) flow(c *channel, st FileStat) {
 		c.ended = true
 		s.put(endedFrame(c.id, st.Modified))
 	}
-	if c.behind.IsZero() && st.Size > c.acked {
+	if st.Size <= c.acked {
+		c.behind = time.Time{}
+	} else if c.behind.IsZero() {
 		c.behind, c.mark = s.Now(), st.Size
 	}
 	switch {
@@ -212,14 +224,16 @@ func (s *Source) flow(c *channel, st FileStat) {
 			s.done(c)
 		}
 	case st.Adopted && !c.adopted && sent > 0 && !c.lost:
-		c.task = task{kind: tryCopy, n: sent, proof: c.tree.Proof()}
-		s.prove(c)
+		s.prove(c, &task{kind: tryCopy, n: sent, proof: c.tree.Proof()})
 	case c.lost:
 		if c.acked == sent {
 			s.finish(c, Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)})
 		}
 	case st.Size > sent && (st.Readable || !st.Final):
-		s.ready.push(c)
+		if !c.listed {
+			c.listed = true
+			s.ready.push(c)
+		}
 		tell(s.wake)
 	case st.Size > sent:
 		s.lose(c, st)
@@ -269,11 +283,21 @@ func (s *Source) sealed(c *channel) {
 	s.done(c)
 }
 
-// again begins a copy of another id.
+// again asks for a copy of another id, which the receiver may have of an earlier
+// time.
 func (s *Source) again(c *channel) {
 	c.reset(closed)
-	c.gen, c.tested, c.tree, c.sent, c.acked = s.NewGen(), true, nil, 0, 0
+	s.call(c, s.NewGen())
+	c.tested, c.tree = false, nil
 	s.hint(c)
+}
+
+// call gives a channel the id that the receiver knows its file by.
+func (s *Source) call(c *channel, gen logfile.GenID) {
+	if s.byCopy[c.gen] == c {
+		delete(s.byCopy, c.gen)
+	}
+	c.gen, c.sent, c.acked, s.byCopy[gen] = gen, 0, 0, c
 }
 
 // done forgets a file: the receiver has it, and it will not grow.
@@ -281,6 +305,7 @@ func (s *Source) done(c *channel) {
 	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: c.seal})
 	s.Leaves.Drop(c.file.Gen())
 	delete(s.byGen, c.file.Gen())
+	delete(s.byCopy, c.gen)
 	delete(s.byID, c.id)
 	delete(s.resting, c)
 }
@@ -318,7 +343,7 @@ func (s *Source) rejected(c *channel, code Code, text string) {
 // acked is what is durable of a channel.
 func (s *Source) acked(ch uint32, n int64) {
 	c := s.byID[ch]
-	if c == nil || c.state != flowing || n <= c.acked || n > c.sent {
+	if c == nil || n <= c.acked || n > c.sent || c.state != flowing && (c.state != proving || c.task.kind != tryCopy) {
 		return
 	}
 	c.acked, c.tries, c.err = n, 0, nil
@@ -371,7 +396,7 @@ func (s *Source) piece(b []byte, c *channel) []byte {
 		c.sent = off + int64(n)
 	default:
 		b = b[:before]
-		s.unread(c, st, err)
+		s.unread(c, n, err, st)
 	}
 	if c.size = st.Size; c.state == flowing {
 		s.flow(c, st)
@@ -390,12 +415,13 @@ func appendPiece(b []byte, start int, ch uint32, tree *Tree, off int64, n int, z
 	return endData(b, start, ch, off, leaf, z)
 }
 
-// unread is for bytes that could not be read.
-func (s *Source) unread(c *channel, st FileStat, err error) {
+// unread is for bytes that could not be read, although they were said to be there.
+func (s *Source) unread(c *channel, n int, err error, st FileStat) {
 	switch {
+	case n > 0: // from a copy that has to be proven first
 	case errors.Is(err, logfile.ErrEnded):
 		s.lose(c, st)
-	case err != nil && !errors.Is(err, io.EOF):
-		s.rest(c, time.Second, fmt.Errorf("read %s: %w", c.gen.Short(), err))
+	default:
+		s.rest(c, time.Second, fmt.Errorf("read %s at %d: %w", c.gen.Short(), c.sent, cmp.Or(err, io.ErrNoProgress)))
 	}
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"io"
@@ -13,6 +14,9 @@ const (
 	// pingEvery how often it is asked for a sign of life.
 	Silence   = 60 * time.Second
 	pingEvery = 15 * time.Second
+	// stretch is how many bytes are written at once: so many must get through within
+	// Silence, and so many a Limit must let pass at once.
+	stretch = 64 << 10
 	// framesAhead is how many frames are read before they are taken.
 	framesAhead = 4
 	// goodbyeFor is how long a peer has to read why its connection ends.
@@ -29,7 +33,8 @@ type Conn interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// A Limit delays bytes, as a limiter of golang.org/x/time/rate does.
+// A Limit delays bytes, as a limiter of golang.org/x/time/rate does. It is asked for at
+// most 64 KiB at a time.
 type Limit interface {
 	WaitN(ctx context.Context, n int) error
 }
@@ -57,6 +62,38 @@ func runConn(ctx context.Context, conn Conn, f func(ctx context.Context, run fun
 	return context.Cause(ctx)
 }
 
+// A hearing reads from a connection as long as it hears anything.
+type hearing struct {
+	conn     Conn
+	deadline time.Time
+}
+
+func (h *hearing) Read(p []byte) (int, error) {
+	if now := time.Now(); h.deadline.Sub(now) < Silence-time.Second {
+		h.deadline = now.Add(Silence)
+		h.conn.SetReadDeadline(h.deadline)
+	}
+	return h.conn.Read(p)
+}
+
+// write writes b as long as the peer takes any of it.
+func write(ctx context.Context, conn Conn, limit Limit, b []byte) error {
+	for len(b) > 0 {
+		part := b[:min(len(b), stretch)]
+		if limit != nil {
+			if err := limit.WaitN(ctx, len(part)); err != nil {
+				return err
+			}
+		}
+		conn.SetWriteDeadline(time.Now().Add(Silence))
+		if _, err := conn.Write(part); err != nil {
+			return err
+		}
+		b = b[len(part):]
+	}
+	return nil
+}
+
 // frames are read while others are taken. Their buffers are given back.
 type frames struct {
 	next chan read
@@ -75,13 +112,8 @@ func readAhead(ctx context.Context, conn Conn, run func(func() error)) frames {
 		fs.free <- nil
 	}
 	run(func() error {
-		in := Reader{R: conn}
-		var deadline time.Time
+		in := Reader{R: bufio.NewReader(&hearing{conn: conn})}
 		for {
-			if now := time.Now(); deadline.Sub(now) < Silence-time.Second {
-				deadline = now.Add(Silence)
-				conn.SetReadDeadline(deadline)
-			}
 			select {
 			case in.buf = <-fs.free:
 			case <-ctx.Done():
@@ -127,17 +159,17 @@ func goodbye(ctx context.Context, conn Conn) {
 	}
 }
 
-// writeAnswers writes what a sink has to say.
+// writeAnswers writes what a sink has to say. It asks for signs of life too: while the
+// disk keeps frames waiting, the sender's own questions wait behind them.
 func writeAnswers(ctx context.Context, conn Conn, s *Sink) error {
+	ask := time.NewTicker(pingEvery)
+	defer ask.Stop()
 	var b []byte
 	for {
 		var over error
 		b, over = s.Next(b[:0])
-		if len(b) > 0 {
-			conn.SetWriteDeadline(time.Now().Add(Silence))
-			if _, err := conn.Write(b); err != nil {
-				return err
-			}
+		if err := write(ctx, conn, nil, b); err != nil {
+			return err
 		}
 		if over != nil {
 			goodbye(ctx, conn)
@@ -148,6 +180,8 @@ func writeAnswers(ctx context.Context, conn Conn, s *Sink) error {
 		}
 		select {
 		case <-s.Wake():
+		case <-ask.C:
+			s.put(Frame{Type: TypePing})
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -222,13 +256,7 @@ func (s *Source) drain(ctx context.Context, conn Conn, limit Limit, full <-chan 
 			return s.why()
 		}
 		before := time.Now()
-		if limit != nil {
-			if err := limit.WaitN(ctx, len(b)); err != nil {
-				return err
-			}
-		}
-		conn.SetWriteDeadline(time.Now().Add(Silence))
-		if _, err := conn.Write(b); err != nil {
+		if err := write(ctx, conn, limit, b); err != nil {
 			return err
 		}
 		now := time.Now()

@@ -22,6 +22,7 @@ type pair struct {
 	s     *replica.Source
 
 	disconnect func()
+	stop       func() // ends the receiver
 }
 
 func newPair(t *testing.T) *pair {
@@ -30,12 +31,13 @@ func newPair(t *testing.T) *pair {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.r.Run(ctx) }()
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run = %v", err)
 		}
 	})
+	t.Cleanup(p.stop)
 	return p
 }
 
@@ -174,4 +176,22 @@ func TestDiverged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of two files that both are what a copy is of one goes on with it, and the other
+// gets a copy of its own.
+func TestF08bKnownOnce(t *testing.T) {
+	p := newPair(t)
+	f := newText("a.log", []byte("Starting\n"))
+	p.s.Add(f)
+	p.connect()
+	p.until("the copy", func() bool { return p.has("a.log", f.bytes) })
+	p.disconnect()
+
+	p.s = &replica.Source{Name: "web1", Instance: [16]byte{1}}
+	one, two := newText("a.log", []byte("Starting\none\n")), newText("a.log", []byte("Starting\ntwo\n"))
+	p.s.Add(one)
+	p.s.Add(two)
+	p.connect()
+	p.until("two copies", func() bool { return p.has("a.log", one.bytes, two.bytes) || p.has("a.log", two.bytes, one.bytes) })
 }

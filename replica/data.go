@@ -138,9 +138,10 @@ type expander struct {
 // expand returns n bytes, valid until the next call.
 func (z *expander) expand(p []byte, n int) (out []byte, err error) {
 	if z.dec == nil {
-		// Frames say their size, and one that says more is refused before it is made.
+		// The room that out has is a limit over all frames that are in p, and that of a
+		// frame's size is not.
 		z.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxPiece),
-			zstd.WithDecoderMaxWindow(MaxPiece))
+			zstd.WithDecoderMaxWindow(MaxPiece), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			panic("bug: " + err.Error())
 		}
@@ -148,7 +149,7 @@ func (z *expander) expand(p []byte, n int) (out []byte, err error) {
 	if z.out == nil {
 		z.out = make([]byte, 0, MaxPiece)
 	}
-	if out, err = z.dec.DecodeAll(p, z.out[:0]); err != nil {
+	if out, err = z.dec.DecodeAll(p, z.out[:0:n]); err != nil {
 		return nil, violation("compressed bytes: %v", err)
 	}
 	if len(out) != n {

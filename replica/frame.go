@@ -61,6 +61,8 @@ const (
 	flagPruned = 2
 	// SEAL: the source has other bytes than the copy; there is no proof.
 	flagDiverged = 1
+	// LEAVES: there is no such copy.
+	flagNone = 1
 )
 
 // A Frame is one message between a sender and a receiver.

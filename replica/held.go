@@ -42,11 +42,13 @@ type request struct {
 // open answers a request, now or when what is in the way of it is done. h is
 // locked.
 func (h *held) open(q request) {
-	if h.owner != nil && h.owner != q.sink {
-		h.owner.put(busyFrame(h.ch, retryTaken, "another process sends this file"))
+	if h.owner != nil {
+		taken(h.owner, h.ch, q)
 	}
-	h.owner = nil
-	h.waiting = nil
+	if h.waiting != nil {
+		taken(h.waiting.sink, h.waiting.ch, q)
+	}
+	h.owner, h.waiting = nil, nil
 	switch {
 	case h.busy || h.listed:
 		h.waiting = &q
@@ -61,7 +63,7 @@ func (h *held) open(q request) {
 		h.grant(q)
 	}
 	if err == nil && q.ended && h.owner != nil {
-		err = h.r.Store.End(h.id, q.modified)
+		err = h.end(q.modified)
 	}
 	if err != nil {
 		h.deny(q.sink, q.ch, err)
@@ -69,10 +71,17 @@ func (h *held) open(q request) {
 	h.release()
 }
 
+// taken tells who had a copy, or waited for it, that somebody else has it now.
+func taken(s *Sink, ch uint32, by request) {
+	if s != by.sink || ch != by.ch {
+		s.put(busyFrame(ch, retryTaken, "another process sends this file"))
+	}
+}
+
 // begin opens the file of a copy, or says what else there is to say.
 func (h *held) begin(q request) error {
 	store := h.r.Store
-	rec, leaves, found, err := store.Find(h.id)
+	rec, _, found, err := store.Find(h.id)
 	switch {
 	case err != nil:
 		return stopping{err}
@@ -96,7 +105,12 @@ func (h *held) begin(q request) error {
 	if err != nil {
 		return err
 	}
-	rest := make([]byte, rec.N-int64(len(leaves))*LeafSize)
+	behind := rec.N - int64(len(leaves))*LeafSize
+	if behind < 0 || behind >= LeafSize {
+		file.Close()
+		return fmt.Errorf("a copy of %d bytes has %d leaves", rec.N, len(leaves))
+	}
+	rest := make([]byte, behind)
 	if n, err := file.ReadAt(rest, rec.N-int64(len(rest))); n < len(rest) {
 		file.Close()
 		return errors.Join(err, io.ErrUnexpectedEOF)
@@ -107,14 +121,14 @@ func (h *held) begin(q request) error {
 }
 
 // candidates are the copies that could be of the generation that a sender does not
-// know any more.
+// know any more. One that is sealed gets no more, so it is not of a longer file.
 func (h *held) candidates(q request) (list []known, err error) {
 	if q.size == 0 {
 		return nil, nil
 	}
 	recs, err := h.r.Store.Under(h.id.Sender, q.path, q.head, maxKnown)
 	for _, rec := range recs {
-		if rec.N == 0 || rec.Gen == h.id.Gen {
+		if rec.N == 0 || rec.Gen == h.id.Gen || rec.State == Sealed && rec.N != q.size {
 			continue
 		}
 		_, leaves, ok, err := h.r.Store.Find(rec.ID)
@@ -247,9 +261,20 @@ func (h *held) left(s *Sink, ch uint32, at time.Time) {
 	if h.owner != s || h.ch != ch {
 		return
 	}
-	if err := h.r.Store.End(h.id, at); err != nil {
-		h.deny(s, ch, stopping{err})
+	if err := h.end(at); err != nil {
+		h.deny(s, ch, err)
 	}
+}
+
+// end says that the file has left its path, at a time that the sender may not know.
+func (h *held) end(at time.Time) error {
+	if at.IsZero() {
+		at = h.r.now()
+	}
+	if err := h.r.Store.End(h.id, at); err != nil {
+		return stopping{err}
+	}
+	return nil
 }
 
 // snapshot says what a commit makes durable. ok is false if there is nothing.

@@ -18,6 +18,9 @@ type shelf struct {
 	copies map[replica.ID]*stored
 	order  []replica.ID
 	syncs  func() error // what Sync says; nil: nil
+
+	writes  func(p []byte) (int, error) // how WriteAt fails; nil: not
+	commits error                       // what Commit says
 }
 
 type stored struct {
@@ -95,6 +98,9 @@ func (s *shelf) Rehash(id replica.ID, first int64, count int) ([]replica.Hash, e
 func (s *shelf) Commit(updates []replica.Update) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.commits != nil {
+		return s.commits
+	}
 	for _, u := range updates {
 		c := s.copies[u.ID]
 		c.rec.N, c.rec.Rest, c.rec.State, c.rec.Seal = u.N, u.Rest, u.State, u.Seal
@@ -128,6 +134,11 @@ func (c *stored) WriteAt(p []byte, off int64) (int, error) {
 	defer c.shelf.mu.Unlock()
 	if off != int64(len(c.bytes)) {
 		return 0, errors.New("not at the end")
+	}
+	if c.shelf.writes != nil {
+		n, err := c.shelf.writes(p)
+		c.bytes = append(c.bytes, p[:n]...)
+		return n, err
 	}
 	c.bytes = append(c.bytes, p...)
 	return len(p), nil

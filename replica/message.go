@@ -312,13 +312,6 @@ type checking struct {
 // MaxCheck is how many leaves one CHECK asks for at most.
 const MaxCheck = 64
 
-func (c checking) frame(first int64) Frame {
-	var p packer
-	p.gen(c.gen)
-	p.u32(c.count)
-	return Frame{Type: TypeCheck, Offset: first, Payload: p}
-}
-
 func parseCheck(f Frame) (c checking, err error) {
 	u := unpacker{b: f.Payload}
 	c = checking{u.gen(), u.u32()}
@@ -328,16 +321,15 @@ func parseCheck(f Frame) (c checking, err error) {
 	return c, u.err(f.Type)
 }
 
-// leavesFrame answers a CHECK. n is what is durable of the copy: below 0 there is
-// none.
-func leavesFrame(gen logfile.GenID, first, n int64, state State, leaves []Hash) Frame {
+// leavesFrame answers a CHECK with what is durable of a copy.
+func leavesFrame(gen logfile.GenID, flags uint8, first int64, rec Record, leaves []Hash) Frame {
 	var p packer
 	p.gen(gen)
-	p.u64(n)
-	p.u8(uint8(state))
+	p.u64(rec.N)
+	p.u8(uint8(rec.State))
 	p.u8(uint8(len(leaves)))
 	for _, h := range leaves {
 		p.hash(h)
 	}
-	return Frame{Type: TypeLeaves, Offset: first, Payload: p}
+	return Frame{Type: TypeLeaves, Flags: flags, Offset: first, Payload: p}
 }

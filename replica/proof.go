@@ -11,8 +11,10 @@ import (
 	"fairlead/logfile"
 )
 
-// A task is what is to be found out by reading a file.
+// A task is what is to be found out by reading a file. Its result counts as long as
+// it is its channel's task.
 type task struct {
+	of     *channel
 	kind   taskKind
 	n      int64
 	proof  Hash
@@ -29,10 +31,11 @@ const (
 	tryCopy           // is the copy that it is read from now what was sent?
 )
 
-// prove has a channel's task done. s.mu is held.
-func (s *Source) prove(c *channel) {
-	c.state = proving
-	s.proofs.push(c)
+// prove has a task done for a channel. s.mu is held.
+func (s *Source) prove(c *channel, t *task) {
+	t.of = c
+	c.state, c.task = proving, t
+	s.proofs.push(t)
 	tell(s.work)
 }
 
@@ -41,46 +44,53 @@ func (s *Source) prove(c *channel) {
 func (s *Source) Prove(ctx context.Context) bool {
 	s.setup()
 	s.mu.Lock()
-	c := s.proofs.pop()
-	if c == nil {
+	t := s.proofs.pop()
+	for t != nil && t.of.task != t {
+		t = s.proofs.pop()
+	}
+	if t == nil {
 		s.mu.Unlock()
 		return false
 	}
-	t := c.task
-	r := rehash{ctx: ctx, file: c.file, remembered: s.Leaves}
+	c := t.of
+	r := rehash{file: c.file, remembered: s.Leaves}
 	if c.tree != nil {
 		r.leaves = c.tree.Leaves()
-		r.tree = c.tree
+		if t.kind == tryProof && c.tree.N() == t.n && c.tree.Proof() == t.proof {
+			r.tree = c.tree
+		}
 	}
+	adopted := c.adopted
 	if len(s.proofs.list) > 0 {
 		tell(s.work)
 	}
 	s.mu.Unlock()
 	switch t.kind {
 	case tryProof:
-		s.proved(c, t, &r)
+		s.proved(ctx, c, t, &r, adopted)
 	case tryKnown:
-		s.tried(c, t, &r)
+		s.tried(ctx, c, t, &r)
 	case tryCopy:
-		s.copied(c, t, &r)
+		s.copied(ctx, c, t, &r)
 	}
 	return true
 }
 
-// settle locks s.mu and says whether a task's result is still asked for.
-func (s *Source) settle(c *channel, t task) bool {
+// settle locks s.mu and says whether a task's result is still asked for. When ctx has
+// ended it may be none.
+func (s *Source) settle(ctx context.Context, c *channel, t *task) bool {
 	s.mu.Lock()
-	return s.up && c.state == proving && c.task.kind == t.kind && c.task.n == t.n && s.byID[c.id] == c
+	return ctx.Err() == nil && s.up && c.task == t && s.byID[c.id] == c
 }
 
-// proved is for an AT.
-func (s *Source) proved(c *channel, t task, r *rehash) {
+// proved is for an AT. adopted: the copy that the file is read from was proven.
+func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, adopted bool) {
 	st := c.file.Stat()
-	if st.Adopted {
+	if st.Adopted && !adopted {
 		r.forget()
 	}
-	tree, same, err := r.prove(t.n, t.proof, st.Size)
-	wanted := s.settle(c, t)
+	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	if !wanted {
 		return
@@ -88,10 +98,11 @@ func (s *Source) proved(c *channel, t task, r *rehash) {
 	c.size = st.Size
 	switch {
 	case errors.Is(err, logfile.ErrEnded):
-		// Nothing of it can be sent any more, so nothing has to be proven.
 		s.finishUnread(c, t, st)
 	case err != nil:
 		s.rest(c, time.Second, err)
+	case !same && st.Adopted && !adopted:
+		s.finishUnread(c, t, st) // what was found beside it is not its copy
 	case !same && t.sealed:
 		s.again(c)
 	case !same:
@@ -103,8 +114,9 @@ func (s *Source) proved(c *channel, t task, r *rehash) {
 	}
 }
 
-// finishUnread ends a copy whose source is gone.
-func (s *Source) finishUnread(c *channel, t task, st FileStat) {
+// finishUnread ends a copy whose source is gone. Nothing of it can be sent any more,
+// so nothing has to be proven.
+func (s *Source) finishUnread(c *channel, t *task, st FileStat) {
 	if t.sealed {
 		c.seal = Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
 		s.done(c)
@@ -118,17 +130,17 @@ func (s *Source) finishUnread(c *channel, t task, st FileStat) {
 
 // tried is for a KNOWN: the first copy that is what the file begins with is the
 // file's.
-func (s *Source) tried(c *channel, t task, r *rehash) {
+func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	st := c.file.Stat()
 	var found *known
 	var err error
 	for i := range t.list {
 		k := &t.list[i]
-		if k.n > st.Size {
+		if k.n > st.Size || s.inUse(k.gen) {
 			continue
 		}
 		var same bool
-		if _, same, err = r.prove(k.n, k.proof, st.Size); err != nil {
+		if _, same, err = r.prove(ctx, k.n, k.proof, st.Size); err != nil {
 			break
 		}
 		if same {
@@ -136,7 +148,7 @@ func (s *Source) tried(c *channel, t task, r *rehash) {
 			break
 		}
 	}
-	wanted := s.settle(c, t)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	switch {
 	case !wanted:
@@ -144,12 +156,12 @@ func (s *Source) tried(c *channel, t task, r *rehash) {
 	case err != nil && !errors.Is(err, logfile.ErrEnded):
 		s.rest(c, time.Second, err)
 		return
-	case found != nil:
-		c.gen = found.gen
+	case found != nil && s.byCopy[found.gen] == nil:
+		s.call(c, found.gen)
 		s.note(Event{Kind: Found, File: c.file, Gen: c.gen})
 	default:
 		if c.tested { // it asks once more: it has given up that id
-			c.gen = s.NewGen()
+			s.call(c, s.NewGen())
 		}
 		c.tested = true
 	}
@@ -157,13 +169,20 @@ func (s *Source) tried(c *channel, t task, r *rehash) {
 	s.hint(c)
 }
 
+// inUse says whether a copy is that of a file already: one continues it.
+func (s *Source) inUse(gen logfile.GenID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byCopy[gen] != nil
+}
+
 // copied is for bytes that are read from a copy of the file from now on. What was
 // read and not sent is of no account: what was sent is.
-func (s *Source) copied(c *channel, t task, r *rehash) {
+func (s *Source) copied(ctx context.Context, c *channel, t *task, r *rehash) {
 	r.forget()
 	st := c.file.Stat()
-	tree, same, err := r.prove(t.n, t.proof, st.Size)
-	wanted := s.settle(c, t)
+	tree, same, err := r.prove(ctx, t.n, t.proof, st.Size)
+	wanted := s.settle(ctx, c, t)
 	defer s.mu.Unlock()
 	switch {
 	case !wanted:
@@ -184,11 +203,10 @@ func (s *Source) copied(c *channel, t task, r *rehash) {
 
 // A rehash hashes what a file begins with.
 type rehash struct {
-	ctx        context.Context
 	file       File
 	remembered Leaves
 	leaves     []Hash // of the first bytes, as they were read before
-	tree       *Tree  // and all that was
+	tree       *Tree  // of what is to be proven, if it is as it was sent
 	own        int    // how many of leaves were read here
 	buf        []byte
 }
@@ -198,12 +216,12 @@ func (r *rehash) forget() { r.leaves, r.tree, r.remembered = nil, nil, noLeaves{
 
 // prove says whether the first n bytes have a proof, and returns their tree. Where
 // what is remembered says no it reads all of them.
-func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, err error) {
+func (r *rehash) prove(ctx context.Context, n int64, proof Hash, size int64) (tree *Tree, same bool, err error) {
 	if n == 0 {
 		return new(Tree), proof == Proof(nil, emptyHash, 0), nil
 	}
-	if r.tree != nil && r.tree.N() == n && r.tree.Proof() == proof {
-		return r.tree, true, nil // as it was sent: the file need not be there any more
+	if r.tree != nil {
+		return r.tree, true, nil // the file need not be there any more
 	}
 	if n > size {
 		return nil, false, nil
@@ -214,7 +232,7 @@ func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, 
 		}
 	}
 	for {
-		if tree, err = r.read(n); err != nil {
+		if tree, err = r.read(ctx, n); err != nil {
 			return nil, false, err
 		}
 		if tree.Proof() == proof {
@@ -228,7 +246,7 @@ func (r *rehash) prove(n int64, proof Hash, size int64) (tree *Tree, same bool, 
 }
 
 // read returns the tree of the first n bytes.
-func (r *rehash) read(n int64) (*Tree, error) {
+func (r *rehash) read(ctx context.Context, n int64) (*Tree, error) {
 	full := min(int(n/LeafSize), len(r.leaves))
 	tree := NewTree(slices.Clone(r.leaves[:full]), nil)
 	if r.buf == nil {
@@ -236,7 +254,7 @@ func (r *rehash) read(n int64) (*Tree, error) {
 	}
 	began := r.own
 	for tree.N() < n {
-		if err := r.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		m, err := r.file.ReadAt(r.buf[:min(int64(len(r.buf)), n-tree.N())], tree.N())

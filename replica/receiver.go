@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -202,39 +203,45 @@ func (r *Receiver) admit(s *Sink, id [16]byte) error {
 		return &ProtocolError{CodeFailed, "the receiver's store has stopped: " + r.err.Error()}
 	}
 	older := r.sinks[key]
-	parked := older != nil && r.tookOver(key)
+	parked := r.parked(key, older != nil)
 	if parked {
 		delete(r.sinks, key)
 	} else {
-		r.sinks[key] = s
+		s.instance, r.sinks[key] = key, s
 	}
 	r.mu.Unlock()
-	s.instance = key
+	both := &ProtocolError{CodeParked, "two machines, or processes, send with one key and one state: they end each other. " +
+		"A cloned machine needs a key and a state of its own"}
 	switch {
+	case older == nil:
 	case parked:
-		both := &ProtocolError{CodeParked, "two machines, or processes, send with one key and one state: they end each other. " +
-			"A cloned machine needs a key and a state of its own"}
 		older.reject(both)
 		older.Close()
-		return both
-	case older != nil:
+	default:
 		older.fence()
 		older.Close()
+	}
+	if parked {
+		return both
 	}
 	return nil
 }
 
-// tookOver counts a takeover, and says whether there are too many. r.mu is held.
-func (r *Receiver) tookOver(key instance) bool {
+// parked counts a takeover, if it is one, and says whether there were too many. r.mu
+// is held.
+func (r *Receiver) parked(key instance, takeover bool) bool {
 	now := r.now()
-	recent := r.takeovers[key][:0]
-	for _, t := range r.takeovers[key] {
-		if now.Sub(t) < parkFor {
-			recent = append(recent, t)
+	for k, times := range r.takeovers {
+		if times = slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t) >= parkFor }); len(times) == 0 {
+			delete(r.takeovers, k)
+		} else {
+			r.takeovers[k] = times
 		}
 	}
-	r.takeovers[key] = append(recent, now)
-	return len(recent) >= maxTakeovers
+	if takeover && len(r.takeovers[key]) <= maxTakeovers {
+		r.takeovers[key] = append(r.takeovers[key], now)
+	}
+	return len(r.takeovers[key]) > maxTakeovers
 }
 
 // forget is the end of a sink.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -37,7 +38,11 @@ var errEnded = errors.New("the connection was ended")
 // gives has been sent.
 func (s *Sink) Take(f Frame) error {
 	err := s.take(f)
-	if err != nil && !errors.Is(err, errEnded) {
+	var peer *PeerError
+	switch {
+	case errors.As(err, &peer):
+		s.stop(err) // it knows why
+	case err != nil && !errors.Is(err, errEnded):
 		s.reject(err)
 	}
 	return err
@@ -74,7 +79,7 @@ func (s *Sink) take(f Frame) error {
 	case TypePong:
 	case TypeReject:
 		code, text, err := parseReject(f)
-		return errors.Join(err, &PeerError{code, text})
+		return cmp.Or(err, error(&PeerError{code, text}))
 	default:
 		if f.Type < TypeOptional {
 			return violation("a frame of type %d, which a receiver is not sent", f.Type)
@@ -140,6 +145,7 @@ func (s *Sink) use(ch uint32, h *held) bool {
 		return false
 	}
 	s.channels[ch] = h
+	delete(s.acks, ch) // of what it was before
 	return true
 }
 
@@ -160,17 +166,17 @@ func (s *Sink) check(f Frame) error {
 	id := ID{s.sender, c.gen}
 	rec, _, ok, err := s.r.Store.Find(id)
 	if err == nil && !ok {
-		s.put(leavesFrame(c.gen, f.Offset, 0, Open, nil))
+		s.put(leavesFrame(c.gen, flagNone, f.Offset, Record{}, nil))
 		return s.unread()
 	}
 	var leaves []Hash
-	if err == nil && rec.State != Pruned {
+	if err == nil && rec.State != Pruned && f.Offset <= rec.N/LeafSize {
 		leaves, err = s.r.Store.Rehash(id, f.Offset, int(c.count))
 	}
 	if err != nil {
 		return &ProtocolError{CodeFailed, err.Error()}
 	}
-	s.put(leavesFrame(c.gen, f.Offset, rec.N, rec.State, leaves))
+	s.put(leavesFrame(c.gen, 0, f.Offset, rec, leaves))
 	return s.unread()
 }
 
@@ -225,6 +231,11 @@ func (s *Sink) fence() {
 
 func (s *Sink) end(last Frame, err error) {
 	s.put(last)
+	s.stop(err)
+}
+
+// stop ends the connection once out is sent.
+func (s *Sink) stop(err error) {
 	s.mu.Lock()
 	if s.over == nil {
 		s.over = err

@@ -33,10 +33,11 @@ type Source struct {
 	mu       sync.Mutex // guards what follows
 	up       bool       // connected, and welcomed
 	byGen    map[logfile.GenID]*channel
+	byCopy   map[logfile.GenID]*channel // by what the receiver knows them by
 	byID     map[uint32]*channel
 	lastID   uint32
-	ready    queue // with bytes to send
-	proofs   queue
+	ready    queue[channel] // with bytes to send
+	proofs   queue[task]
 	resting  map[*channel]struct{} // until their time
 	out      []byte
 	over     error
@@ -51,6 +52,7 @@ func (s *Source) setup() {
 	s.once.Do(func() {
 		s.wake, s.work = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.byGen, s.byID = make(map[logfile.GenID]*channel), make(map[uint32]*channel)
+		s.byCopy = make(map[logfile.GenID]*channel)
 		s.resting = make(map[*channel]struct{})
 		if s.Leaves == nil {
 			s.Leaves = noLeaves{}
@@ -69,7 +71,7 @@ type Event struct {
 	Kind EventKind
 	File File
 	Gen  logfile.GenID // what the receiver knows the file by
-	Seal Seal          // of Done and Diverged
+	Seal Seal          // of Done, Apart and Pending
 	Err  error         // of Stuck
 }
 
@@ -95,8 +97,13 @@ func (s *Source) Add(f File) {
 		return
 	}
 	s.lastID++
-	c := &channel{file: f, id: s.lastID, gen: f.Gen()}
-	s.byGen[c.gen], s.byID[c.id] = c, c
+	c := &channel{file: f, id: s.lastID}
+	s.byGen[f.Gen()], s.byID[c.id] = c, c
+	if s.byCopy[f.Gen()] == nil {
+		s.call(c, f.Gen())
+	} else { // another file was found to be what that copy is of
+		s.call(c, s.NewGen())
+	}
 	if s.up {
 		s.hint(c)
 	}
@@ -142,11 +149,11 @@ func (s *Source) Disconnected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.up, s.out, s.compress = false, nil, false
-	s.ready, s.proofs = queue{}, queue{}
+	s.ready, s.proofs = queue[channel]{}, queue[task]{}
 	clear(s.resting)
 	for _, c := range s.byGen {
 		c.reset(closed)
-		c.tries = 0
+		c.listed, c.tries = false, 0
 	}
 }
 
@@ -319,8 +326,7 @@ func (s *Source) answer(f Frame) error {
 	case TypeKnown:
 		list, err := parseKnown(f)
 		if err == nil && c != nil && c.state == opening {
-			c.task = task{kind: tryKnown, list: list}
-			s.prove(c)
+			s.prove(c, &task{kind: tryKnown, list: list})
 		}
 		return err
 	case TypeSealed:
@@ -358,11 +364,16 @@ func (h *hints) add(gen logfile.GenID) {
 	}
 }
 
-func (h *hints) take() []logfile.GenID {
+// take returns at most n.
+func (h *hints) take(n int) []logfile.GenID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.list
-	h.list = nil
-	clear(h.gens)
+	list := h.list[:min(n, len(h.list))]
+	if h.list = h.list[len(list):]; len(h.list) == 0 {
+		h.list = nil
+	}
+	for _, gen := range list {
+		delete(h.gens, gen)
+	}
 	return list
 }
