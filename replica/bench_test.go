@@ -32,7 +32,7 @@ func (v *void) Find(id replica.ID) (replica.Record, []replica.Hash, bool, error)
 	return replica.Record{}, nil, false, nil
 }
 func (v *void) Under(string, []string, replica.Head, int) ([]replica.Record, error) { return nil, nil }
-func (v *void) Open(id replica.ID, path []string) (replica.Copy, replica.Record, []replica.Hash, error) {
+func (v *void) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	return voidCopy{}, replica.Record{ID: id, Path: path}, nil, nil
 }
 func (v *void) End(replica.ID, time.Time) error                       { return nil }

@@ -180,6 +180,11 @@ func headOf(f File, size int64) (h Head) {
 
 // open asks the receiver what it has.
 func (s *Source) open(c *channel, st FileStat, head Head) {
+	c.path = st.Path
+	if err := checkNames(st.Path); err != nil {
+		s.rest(c, refusedFor, err)
+		return
+	}
 	o := offer{gen: c.gen, size: st.Size, modified: st.Modified, head: head, path: st.Path}
 	var flags uint8
 	if st.Ended {
@@ -188,7 +193,7 @@ func (s *Source) open(c *channel, st FileStat, head Head) {
 	if c.tested {
 		flags |= flagTested
 	}
-	c.state, c.ended, c.path = opening, st.Ended, st.Path
+	c.state, c.ended = opening, st.Ended
 	s.put(o.frame(c.id, flags))
 }
 
@@ -312,6 +317,9 @@ func (s *Source) done(c *channel) {
 
 // note keeps an event until it is asked for.
 func (s *Source) note(e Event) {
+	if e.Kind == Apart {
+		s.divergences++
+	}
 	s.events = append(s.events, e)
 	tell(s.wake)
 }
@@ -328,13 +336,16 @@ func (s *Source) rest(c *channel, d time.Duration, err error) {
 	}
 }
 
+// refusedFor is how long a file is left alone that the receiver will not take.
+const refusedFor = 5 * time.Minute
+
 // rejected is a REJECT of a channel.
 func (s *Source) rejected(c *channel, code Code, text string) {
 	err := &PeerError{code, text}
 	switch {
 	case c.state == closed:
 	case code == CodeRefused || code == CodeFailed:
-		s.rest(c, 5*time.Minute, err)
+		s.rest(c, refusedFor, err)
 	default:
 		s.rest(c, time.Second, err)
 	}
@@ -346,6 +357,7 @@ func (s *Source) acked(ch uint32, n int64) {
 	if c == nil || n <= c.acked || n > c.sent || c.state != flowing && (c.state != proving || c.task.kind != tryCopy) {
 		return
 	}
+	s.total += n - c.acked
 	c.acked, c.tries, c.err = n, 0, nil
 	if n >= c.mark {
 		if c.behind = (time.Time{}); n < c.size {

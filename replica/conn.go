@@ -259,6 +259,7 @@ func (s *Source) drain(ctx context.Context, conn Conn, limit Limit, full <-chan 
 		if err := write(ctx, conn, limit, b); err != nil {
 			return err
 		}
+		s.sent.Add(int64(len(b)))
 		now := time.Now()
 		blocked, bytes = blocked+now.Sub(before), bytes+len(b)
 		empty <- b

@@ -39,6 +39,14 @@ type request struct {
 	ended, tested bool
 }
 
+// leftAt is when the file left its path, zero if it has not.
+func (q *request) leftAt() time.Time {
+	if !q.ended {
+		return time.Time{}
+	}
+	return q.modified
+}
+
 // open answers a request, now or when what is in the way of it is done. h is
 // locked.
 func (h *held) open(q request) {
@@ -101,7 +109,7 @@ func (h *held) begin(q request) error {
 			return nil
 		}
 	}
-	file, rec, leaves, err := store.Open(h.id, q.path)
+	file, rec, leaves, err := store.Open(h.id, q.path, q.leftAt())
 	if err != nil {
 		return err
 	}
@@ -165,6 +173,8 @@ func (h *held) deny(s *Sink, ch uint32, err error) {
 	var refused *RefusedError
 	var stop stopping
 	switch {
+	case errors.As(err, &refused):
+		s.put(rejectFrame(ch, CodeRefused, refused.Why))
 	case errors.As(err, &busy):
 		h.r.count.busy.Add(1)
 		retry := busy.Retry
@@ -172,10 +182,10 @@ func (h *held) deny(s *Sink, ch uint32, err error) {
 			retry = retryBusy
 		}
 		s.put(busyFrame(ch, retry, busy.Why))
-	case errors.As(err, &refused):
-		s.put(rejectFrame(ch, CodeRefused, refused.Why))
 	case errors.As(err, &stop):
 		h.r.stop(stop.error)
+	case errors.Is(err, ErrStopped):
+		h.r.stop(err)
 	default:
 		s.put(rejectFrame(ch, CodeFailed, err.Error()))
 	}

@@ -54,7 +54,7 @@ func (s *shelf) Under(sender string, path []string, head replica.Head, most int)
 	return list, nil
 }
 
-func (s *shelf) Open(id replica.ID, path []string) (replica.Copy, replica.Record, []replica.Hash, error) {
+func (s *shelf) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.copies[id]

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"fairlead/logfile"
@@ -179,6 +180,20 @@ func (o offer) frame(ch uint32, flags uint8) Frame {
 	return Frame{Type: TypeOpen, Flags: flags, Channel: ch, Payload: p}
 }
 
+// checkNames returns why a path does not fit into an OPEN, whose receiver would take
+// it for the end of all that was agreed.
+func checkNames(path []string) error {
+	if len(path) > maxNames {
+		return &RefusedError{fmt.Sprintf("its path has %d names, and there may be %d", len(path), maxNames)}
+	}
+	for _, name := range path {
+		if len(name) > maxName {
+			return &RefusedError{fmt.Sprintf("the name %.20q... has %d bytes, and may have %d", name, len(name), maxName)}
+		}
+	}
+	return nil
+}
+
 func parseOpen(f Frame) (o offer, err error) {
 	u := unpacker{b: f.Payload}
 	o.gen, o.size, o.modified = u.gen(), u.u64(), u.time()
@@ -312,6 +327,13 @@ type checking struct {
 // MaxCheck is how many leaves one CHECK asks for at most.
 const MaxCheck = 64
 
+func (c checking) frame(first int64) Frame {
+	var p packer
+	p.gen(c.gen)
+	p.u32(c.count)
+	return Frame{Type: TypeCheck, Offset: first, Payload: p}
+}
+
 func parseCheck(f Frame) (c checking, err error) {
 	u := unpacker{b: f.Payload}
 	c = checking{u.gen(), u.u32()}
@@ -319,6 +341,30 @@ func parseCheck(f Frame) (c checking, err error) {
 		u.bad = true
 	}
 	return c, u.err(f.Type)
+}
+
+// leaves is LEAVES: the hashes of those that could be read, from the first on.
+type leaves struct {
+	gen    logfile.GenID
+	first  int64
+	none   bool  // there is no such copy
+	n      int64 // durable of it
+	state  State
+	hashes []Hash
+}
+
+func parseLeaves(f Frame) (l leaves, err error) {
+	u := unpacker{b: f.Payload}
+	l = leaves{gen: u.gen(), first: f.Offset, none: f.Flags&flagNone != 0, n: u.u64(), state: State(u.u8())}
+	n := int(u.u8())
+	if n > MaxCheck {
+		u.bad = true
+		n = 0
+	}
+	for range n {
+		l.hashes = append(l.hashes, u.hash())
+	}
+	return l, u.err(f.Type)
 }
 
 // leavesFrame answers a CHECK with what is durable of a copy.

@@ -111,6 +111,9 @@ func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, ado
 		c.tree, c.sent, c.state, c.err, c.complete = tree, t.n, flowing, nil, t.sealed
 		c.adopted = st.Adopted // the proof was of the file as it is now
 		s.flow(c, st)
+		if t.n > 0 {
+			s.resumes++
+		}
 	}
 }
 

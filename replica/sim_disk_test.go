@@ -128,7 +128,7 @@ func (d *simDisk) Under(sender string, path []string, head replica.Head, most in
 	return list, nil
 }
 
-func (d *simDisk) Open(id replica.ID, path []string) (replica.Copy, replica.Record, []replica.Hash, error) {
+func (d *simDisk) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	fail := func(err error) (replica.Copy, replica.Record, []replica.Hash, error) {
 		return nil, replica.Record{}, nil, err
 	}

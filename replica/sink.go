@@ -169,12 +169,14 @@ func (s *Sink) check(f Frame) error {
 		s.put(leavesFrame(c.gen, flagNone, f.Offset, Record{}, nil))
 		return s.unread()
 	}
-	var leaves []Hash
-	if err == nil && rec.State != Pruned && f.Offset <= rec.N/LeafSize {
-		leaves, err = s.r.Store.Rehash(id, f.Offset, int(c.count))
-	}
 	if err != nil {
 		return &ProtocolError{CodeFailed, err.Error()}
+	}
+	var leaves []Hash
+	if rec.State != Pruned && f.Offset <= rec.N/LeafSize {
+		// What cannot be read is missing in the answer, which tells: the others, and
+		// other copies, can be compared all the same.
+		leaves, _ = s.r.Store.Rehash(id, f.Offset, int(c.count))
 	}
 	s.put(leavesFrame(c.gen, 0, f.Offset, rec, leaves))
 	return s.unread()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fairlead/logfile"
@@ -24,11 +25,16 @@ type Source struct {
 	Now    func() time.Time     // nil: time.Now; for retries, and for what is shown
 	NewGen func() logfile.GenID // nil: logfile.NewGenID
 
+	// Welcomed is told what the receiver calls itself, when it has let us in; nil:
+	// nobody is. It must not call the Source.
+	Welcomed func(peer string)
+
 	once sync.Once
 	wake chan struct{} // there may be something to send
 	work chan struct{} // there is something to prove
 
 	hints hints
+	sent  atomic.Int64 // bytes
 
 	mu       sync.Mutex // guards what follows
 	up       bool       // connected, and welcomed
@@ -46,6 +52,9 @@ type Source struct {
 	compress bool // the connection is the limit
 	features uint32
 	peer     string
+	total    int64 // bytes acknowledged
+
+	resumes, divergences int64
 }
 
 func (s *Source) setup() {
@@ -303,6 +312,9 @@ func (s *Source) welcome(f Frame) error {
 		return &ProtocolError{CodeVersion, "the receiver wants a version, or features, that this sender does not have: update it"}
 	}
 	s.up, s.peer, s.features = true, h.name, h.optional
+	if s.Welcomed != nil {
+		s.Welcomed(h.name)
+	}
 	all := make([]*channel, 0, len(s.byID))
 	for _, c := range s.byID {
 		all = append(all, c)

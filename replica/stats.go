@@ -61,10 +61,26 @@ func (r *Receiver) Stats() ReceiverStats {
 	return st
 }
 
+// SourceStats are plain numbers, counted since the start.
+type SourceStats struct {
+	Sent        int64 // bytes written to connections
+	Acked       int64 // bytes that have become durable at the receiver
+	Resumes     int64 // files that went on where their copy ended
+	Divergences int64 // copies that are not what their file begins with
+}
+
+// Stats returns the numbers of now.
+func (s *Source) Stats() SourceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SourceStats{Sent: s.sent.Load(), Acked: s.total, Resumes: s.resumes, Divergences: s.divergences}
+}
+
 // A FileStatus is how far a file has come at a receiver.
 type FileStatus struct {
 	File   File
 	Gen    logfile.GenID // what the receiver knows it by
+	Path   []string      // that the receiver knows
 	State  string        // closed, opening, proving, flowing, sealing, busy
 	Size   int64         // as last seen
 	Sent   int64
@@ -84,7 +100,7 @@ func (s *Source) Files() []FileStatus {
 	}
 	list := make([]FileStatus, 0, len(all))
 	for _, c := range inOrder(all) {
-		list = append(list, FileStatus{c.file, c.gen, c.state.String(), c.size, c.sent, c.acked, c.behind, c.err})
+		list = append(list, FileStatus{c.file, c.gen, c.path, c.state.String(), c.size, c.sent, c.acked, c.behind, c.err})
 	}
 	return list
 }
