@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"fairlead/replica"
 )
@@ -64,7 +65,7 @@ func TestF41IdleCopies(t *testing.T) {
 	before := heap()
 	copies := make([]replica.Copy, 0, n)
 	for rec := range s.All {
-		c, _, _, err := s.Open(rec.ID, rec.Path)
+		c, _, _, err := s.Open(rec.ID, rec.Path, time.Time{})
 		must(t, err)
 		copies = append(copies, c)
 	}

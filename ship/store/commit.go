@@ -41,10 +41,11 @@ func (s *Store) Sync(copies []replica.Copy) []error {
 		if errs[i] = v.usable(); errs[i] != nil {
 			continue
 		}
+		written := s.cache.setDirty(v, false) // before its size is asked for: what comes behind makes it dirty again
 		v.mu.Lock()
 		size, fresh := v.size, v.fresh
 		v.mu.Unlock()
-		if s.cache.setDirty(v, false) || fresh {
+		if written || fresh {
 			dirty, at, sizes = append(dirty, v), append(at, i), append(sizes, size)
 		}
 	}

@@ -394,10 +394,10 @@ func TestRehash(t *testing.T) {
 	leaves := x.tree.Leaves()
 	hashes, err := s.Rehash(id(1), 1, 1<<60)
 	must(t, err)
-	if len(hashes) != 3 || hashes[0] != leaves[1] || hashes[1] == leaves[2] || hashes[2] != leaves[3] {
-		t.Errorf("Rehash() = %v, want the leaves %v, but for the second", hashes, leaves[1:])
+	if len(hashes) != 4 || hashes[0] != leaves[1] || hashes[1] == leaves[2] || hashes[2] != leaves[3] || hashes[3] != x.tree.Rest() {
+		t.Errorf("Rehash() = %v, want the leaves %v, but for the second, and the rest", hashes, leaves[1:])
 	}
-	for _, first := range []int64{-1, 4, 1 << 60} {
+	for _, first := range []int64{-1, 5, 1 << 60} {
 		if hashes, err := s.Rehash(id(1), first, 3); err != nil || len(hashes) != 0 {
 			t.Errorf("Rehash(%d) = %v, %v, want none", first, hashes, err)
 		}

@@ -229,6 +229,7 @@ func (v *file) WriteAt(p []byte, off int64) (n int, err error) {
 	v.mu.Lock()
 	v.size += int64(n)
 	v.mu.Unlock()
+	v.s.cache.setDirty(v, true) // once more: a sync that began before the write has not seen it
 	return n, v.s.noRoom(err)
 }
 

@@ -287,7 +287,7 @@ func TestF27JournalFails(t *testing.T) {
 		fail = false
 		_, _, _, err1 := s.Find(id(1))
 		_, err2 := s.Under("web1", []string{"a"}, replica.Head{}, 1)
-		_, _, _, err3 := s.Open(id(2), []string{"b"})
+		_, _, _, err3 := s.Open(id(2), []string{"b"}, time.Time{})
 		_, err4 := s.Prune(clock)
 		for i, err := range []error{err1, err2, err3, err4, s.End(id(1), clock), x.commit(replica.Open), x.sync(), x.write([]byte("x")), x.c.Truncate(6)} {
 			if !errors.Is(err, ErrStopped) {

@@ -93,7 +93,7 @@ func start(t testing.TB, s *Store, id replica.ID, path string) *sender {
 }
 
 func try(s *Store, id replica.ID, path string) (*sender, error) {
-	c, rec, leaves, err := s.Open(id, strings.Split(path, "/"))
+	c, rec, leaves, err := s.Open(id, strings.Split(path, "/"), time.Time{})
 	if err != nil {
 		return nil, err
 	}

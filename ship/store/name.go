@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,8 +26,14 @@ const (
 // ownDir has what is ours in the store's directory. No sender can have this name.
 const ownDir = ".fairlead"
 
+// Is says whether a directory is a store, as far as can be seen.
+func Is(dir string) bool {
+	fi, err := os.Lstat(filepath.Join(dir, ownDir))
+	return err == nil && fi.IsDir()
+}
+
 // A NameError says why a path or a sender is not taken. It is, to errors.As, a
-// *replica.BusyError as well: other copies are taken.
+// *replica.RefusedError as well: other copies are taken.
 type NameError struct {
 	Name string // the name that is wrong, or the whole path
 	Why  string
@@ -34,7 +42,7 @@ type NameError struct {
 func (e *NameError) Error() string { return fmt.Sprintf("name %.80q: %s", e.Name, e.Why) }
 
 func (e *NameError) Unwrap() error {
-	return &replica.BusyError{Why: e.Error(), Retry: retryRefused}
+	return &replica.RefusedError{Why: e.Error()}
 }
 
 // CheckPath returns nil if a path can be stored, else a *NameError: it has 1 to 64

@@ -146,7 +146,7 @@ func TestT06Names(t *testing.T) {
 		if c.ok != (err == nil) || err != nil && (!errors.As(err, &name) || name.Why == "") {
 			t.Errorf("CheckPath(%.100q) = %v, want ok %v", c.path, err, c.ok)
 		}
-		p, _, _, err := s.Open(x, c.path)
+		p, _, _, err := s.Open(x, c.path, time.Time{})
 		if c.ok {
 			if err != nil {
 				t.Errorf("Open(%.100q) = %v", c.path, err)
@@ -160,9 +160,9 @@ func TestT06Names(t *testing.T) {
 			}
 			continue
 		}
-		var busy *replica.BusyError
-		if !errors.As(err, &name) || !errors.As(err, &busy) {
-			t.Errorf("Open(%.100q) = %v, want a NameError that is a BusyError", c.path, err)
+		var refused *replica.RefusedError
+		if !errors.As(err, &name) || !errors.As(err, &refused) {
+			t.Errorf("Open(%.100q) = %v, want a NameError that is a RefusedError", c.path, err)
 		}
 		if _, err := s.Under("web1", c.path, replica.Head{}, 8); !errors.As(err, &name) {
 			t.Errorf("Under(%.100q) = %v, want a NameError", c.path, err)
@@ -177,7 +177,7 @@ func TestT06Senders(t *testing.T) {
 	s := opened(t, dir, Options{})
 	for _, sender := range []string{"", ".", "..", "../x", ".fairlead", "Web", "a_b", "a b", "a\x00", "é", "a/b", strings.Repeat("x", 64)} {
 		var name *NameError
-		if _, _, _, err := s.Open(replica.ID{Sender: sender, Gen: gen(1)}, []string{"x"}); !errors.As(err, &name) {
+		if _, _, _, err := s.Open(replica.ID{Sender: sender, Gen: gen(1)}, []string{"x"}, time.Time{}); !errors.As(err, &name) {
 			t.Errorf("Open for sender %q = %v, want a NameError", sender, err)
 		}
 		if _, err := s.Under(sender, []string{"x"}, replica.Head{}, 8); !errors.As(err, &name) {
@@ -204,7 +204,7 @@ func FuzzT06Paths(f *testing.F) {
 		n++
 		x := id(2)
 		x.Gen = [16]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n), 1}
-		c, rec, _, err := s.Open(x, path)
+		c, rec, _, err := s.Open(x, path, time.Time{})
 		if CheckPath(path) != nil {
 			var name *NameError
 			if !errors.As(err, &name) {

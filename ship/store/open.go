@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"fairlead/logfile"
 	"fairlead/replica"
@@ -15,7 +16,7 @@ import (
 
 // Open opens the file of a copy, and begins the copy if there is none. Whatever is
 // wrong with this one file is a *replica.BusyError.
-func (s *Store) Open(id replica.ID, at []string) (replica.Copy, replica.Record, []replica.Hash, error) {
+func (s *Store) Open(id replica.ID, at []string, ended time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	fail := func(err error) (replica.Copy, replica.Record, []replica.Hash, error) {
 		return nil, replica.Record{}, nil, err
 	}
@@ -28,7 +29,7 @@ func (s *Store) Open(id replica.ID, at []string) (replica.Copy, replica.Record, 
 	}
 	r, err := s.settledRecord(id)
 	if err == nil && r == nil {
-		r, err = s.begin(id, slices.Clone(at))
+		r, err = s.begin(id, slices.Clone(at), ended)
 	}
 	if err != nil {
 		return fail(s.refused(strings.Join(at, "/"), err))
@@ -77,19 +78,29 @@ func (s *Store) supersede(id replica.ID) error {
 
 // begin makes the record of a new copy, under a name that is free. The file is made
 // afterwards: a file that is in no record is not ours.
-func (s *Store) begin(id replica.ID, at []string) (*record, error) {
+func (s *Store) begin(id replica.ID, at []string, ended time.Time) (*record, error) {
 	if err := s.oneMore(id.Sender); err != nil {
 		return nil, err
 	}
 	rest := new(replica.Tree).Rest()
-	r := &record{Record: replica.Record{ID: id, Path: at, Rest: rest}}
+	r := &record{Record: replica.Record{ID: id, Path: at, Rest: rest, Ended: ended}}
 	return r, s.place(nil, r)
+}
+
+// nameOf returns the names that the file of a new copy gets: those of its path, and
+// if the file left that already, of an ended one.
+func (s *Store) nameOf(r *record) []string {
+	parts := slices.Clone(r.Path)
+	if last := len(parts) - 1; !r.Ended.IsZero() {
+		parts[last] = join(parts[last], endedSuffix(r.Ended, r.Gen), 1, s.disk.max)
+	}
+	return parts
 }
 
 // place gives a copy the name of its path, or one beside that if it is taken, and
 // makes that durable. old is its record until now.
 func (s *Store) place(old, r *record) error {
-	plain := path.Join(append([]string{r.Sender}, r.Path...)...)
+	plain := path.Join(append([]string{r.Sender}, s.nameOf(r)...)...)
 	for {
 		before, err := s.holder(plain)
 		if err != nil {
@@ -125,7 +136,7 @@ func (s *Store) placeNow(old, r *record, plain string) (done bool, err error) {
 		return false, err
 	}
 	name := r.Sender
-	for i, part := range r.Path {
+	for i, part := range s.nameOf(r) {
 		if name, err = s.free(name, part, r.Gen, i < len(r.Path)-1); err != nil {
 			return false, err
 		}

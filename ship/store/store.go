@@ -87,7 +87,7 @@ const (
 
 // ErrStopped is what errors.Is finds in every error of a store that cannot go on:
 // its journal could not be written, so it is not known what is durable.
-var ErrStopped = errors.New("store stopped")
+var ErrStopped = replica.ErrStopped
 
 // A Store is a [replica.Store] in a directory.
 type Store struct {

@@ -393,3 +393,22 @@ func TestNewDirectoriesAreSynced(t *testing.T) {
 	check("a/b/d", 2, "web1/a/b")
 	check("a/e/f", 3, "web1/a/e", "web1/a")
 }
+
+// A copy that is begun when its file has left the path already does not take the
+// name of the current one: after a restart the older one may come later.
+func TestBegunAfterTheNext(t *testing.T) {
+	s := opened(t, quick(t), Options{})
+	shipped(t, s, id(2), "log/a.log", []byte("current"))
+	c, rec, _, err := s.Open(id(1), []string{"log", "a.log"}, clock)
+	must(t, err)
+	must(t, c.Close())
+	if !rec.Ended.Equal(clock) {
+		t.Errorf("Ended = %v, want %v", rec.Ended, clock)
+	}
+	must(t, s.End(id(1), clock.Add(time.Hour))) // it has
+	wantNames(t, s, "web1/log/a.log", "web1/log/a.log-20260301T120000Z.11111111")
+	if rec := found(t, s, id(2)); !rec.Ended.IsZero() {
+		t.Errorf("the current copy ended at %v", rec.Ended)
+	}
+	audited(t, s)
+}

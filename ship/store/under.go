@@ -49,16 +49,19 @@ func (s *Store) begins(r *record, head replica.Head) bool {
 	return err == nil && is == head.Hash
 }
 
-// Rehash reads the full leaves of a copy from first on, at most count, and returns
-// their hashes as they are on disk now.
-func (s *Store) Rehash(id replica.ID, first, count int64) ([]replica.Hash, error) {
+// Rehash reads leaves of a copy from first on, at most count, and returns their
+// hashes as they are on disk now. The last may be of the rest, up to what is durable.
+func (s *Store) Rehash(id replica.ID, first int64, count int) ([]replica.Hash, error) {
 	r, f, err := s.openToRead(id)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if r.N == 0 {
+		return nil, nil
+	}
 	var hashes []replica.Hash
-	for i := first; i >= 0 && i < r.leaves() && i-first < count; i++ {
+	for i := first; i >= 0 && i <= (r.N-1)/replica.LeafSize && i-first < int64(count); i++ {
 		h, err := hashOf(leafOf(f, r, i))
 		if err != nil {
 			return hashes, err

@@ -25,7 +25,8 @@ type Sel struct {
 // A Progress is what Verify has looked at.
 type Progress struct {
 	Copies int
-	Pruned int // of them, of which only the record is there
+	Pruned int   // of them, of which only the record is there
+	Leaves int64 // the end of a copy, behind its last full leaf, counts as one
 	Bytes  int64
 }
 
@@ -59,7 +60,7 @@ func (s *Store) Verify(ctx context.Context, sel Sel, progress func(Progress)) it
 				return
 			}
 			for _, r := range rs {
-				if !sel.has(r) {
+				if !sel.Has(r.Record) {
 					continue
 				}
 				if !s.verify(ctx, sel, r.ID, random, &p, yield) {
@@ -74,7 +75,8 @@ func (s *Store) Verify(ctx context.Context, sel Sel, progress func(Progress)) it
 	}
 }
 
-func (sel Sel) has(r *record) bool {
+// Has says whether a copy is one of those.
+func (sel Sel) Has(r replica.Record) bool {
 	return (sel.Sender == "" || r.Sender == sel.Sender) &&
 		len(r.Path) >= len(sel.Path) && slices.Equal(r.Path[:len(sel.Path)], sel.Path)
 }
@@ -113,7 +115,7 @@ func (s *Store) verify(ctx context.Context, sel Sel, id replica.ID, random *rand
 		return yield(Fault{}, err) && false
 	}
 	if err != nil {
-		return r.N == 0 && errors.Is(err, fs.ErrNotExist) || yield(Fault{r.Record, r.file, -1, err.Error()}, nil)
+		return r.N == 0 && errors.Is(err, fs.ErrNotExist) || yield(Fault{r.Record, s.pathOf(r), -1, err.Error()}, nil)
 	}
 	defer f.Close()
 	for i := int64(0); i*replica.LeafSize < r.N; i++ {
@@ -132,7 +134,7 @@ func (s *Store) verify(ctx context.Context, sel Sel, id replica.ID, random *rand
 		}
 		part := leafOf(f, r, i)
 		is, err := hashOf(part)
-		p.Bytes += part.Size()
+		p.Leaves, p.Bytes = p.Leaves+1, p.Bytes+part.Size()
 		if err == nil && is == want[0] {
 			continue
 		}
@@ -143,7 +145,7 @@ func (s *Store) verify(ctx context.Context, sel Sel, id replica.ID, random *rand
 		if err != nil {
 			why = err.Error()
 		}
-		if !yield(Fault{r.Record, r.file, i, why}, nil) {
+		if !yield(Fault{r.Record, s.pathOf(r), i, why}, nil) {
 			return false
 		}
 	}
