@@ -341,17 +341,14 @@ func (l *Log) register() *interest {
 	defer l.mu.Unlock()
 	in := &interest{}
 	in.ord.Store(l.lastOrd)
-	if l.followers == nil {
-		l.followers = make(map[*interest]struct{})
-	}
-	l.followers[in] = struct{}{}
+	l.followers = append(l.followers, in)
 	return in
 }
 
 func (l *Log) unregister(in *interest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.followers, in)
+	l.followers = slices.DeleteFunc(l.followers, func(f *interest) bool { return f == in })
 	l.begun = max(l.begun, in.ord.Load())
 }
 
@@ -374,7 +371,7 @@ func (l *Log) wanted() bool { return len(l.followers) > 0 || l.awaited() }
 
 // needs says whether a follower has bytes of g still to read.
 func (l *Log) needs(g *generation) bool {
-	for in := range l.followers {
+	for _, in := range l.followers {
 		if ord := in.ord.Load(); ord < g.pub.ord || ord == g.pub.ord && in.off.Load() < g.pub.Size {
 			return true
 		}
@@ -394,7 +391,7 @@ func (l *Log) hasBegun(g *generation) bool {
 	if l.begun >= g.pub.ord {
 		return true
 	}
-	for in := range l.followers {
+	for _, in := range l.followers {
 		if in.ord.Load() >= g.pub.ord {
 			return true
 		}
@@ -404,7 +401,7 @@ func (l *Log) hasBegun(g *generation) bool {
 
 // behind says whether a follower stands at or before generation ord.
 func (l *Log) behind(ord int64) bool {
-	for in := range l.followers {
+	for _, in := range l.followers {
 		if in.ord.Load() <= ord {
 			return true
 		}

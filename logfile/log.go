@@ -32,7 +32,7 @@ type Log struct {
 	tail      *generation   // the one the next will follow
 	lastOrd   int64
 	err       error
-	followers map[*interest]struct{}
+	followers []*interest
 	joined    int64 // see Stat.joined
 	begun     int64 // the last ord that a reader may stand in who is not among them
 	rare      *rare // to be changed through more only

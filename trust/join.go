@@ -130,6 +130,9 @@ func (s *JoinServer) answer(conn net.Conn, key PublicKey) (answer joinAnswer, an
 		log.Info("machine joined", "name", m.Name, "roles", m.Roles, "version", clip(request.Version))
 		return joinAnswer{Name: m.Name, Roles: m.Roles, Hub: s.Name}, true
 	}
+	if errors.Is(err, io.EOF) {
+		return answer, false // it said nothing: somebody looks whether we are here, as `fairlead invite` does
+	}
 	s.once.Do(func() { s.limit = rate.NewLimiter(wrongSecrets, wrongSecrets) })
 	if errors.Is(err, ErrNoInvitation) && !s.limit.Allow() {
 		return answer, false
@@ -186,7 +189,7 @@ func readLine(r io.Reader) ([]byte, error) {
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return nil, fmt.Errorf("a line of more than %d bytes", joinLine)
 	}
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) && len(line) > 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
 	return line, err
