@@ -80,7 +80,7 @@ func (l *local) addrs() (attrs []any) {
 	for _, e := range l.bound {
 		rooms[e.room] = append(rooms[e.room], e.addr())
 	}
-	for _, room := range []string{roomServe, roomHTTP, roomEntries} {
+	for _, room := range []string{roomServe, roomHTTP, roomEntries, roomMachines} {
 		if at := rooms[room]; len(at) > 0 {
 			attrs = append(attrs, room, strings.Join(at, " "))
 		}

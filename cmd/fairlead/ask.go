@@ -88,6 +88,22 @@ func (r *refusal) Error() string {
 // tell sends a request with body, if there is one, as JSON, and reads the answer
 // into into, if there is that.
 func tell(ctx context.Context, socket, method, path string, body, into any) error {
+	resp, err := request(ctx, socket, method, path, body)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", askLimit)
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// request sends it, and returns what is not a refusal.
+func request(ctx context.Context, socket, method, path string, body any) (*http.Response, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -98,30 +114,21 @@ func tell(ctx context.Context, socket, method, path string, body, into any) erro
 	var content bytes.Buffer
 	if body != nil {
 		if err := json.NewEncoder(&content).Encode(body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://fairlead"+path, &content)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := client.Do(req)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", askLimit)
-	}
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
+	if err == nil && resp.StatusCode >= 300 {
+		defer resp.Body.Close()
 		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1000)) // what there is of it
-		return &refusal{resp.StatusCode, strings.TrimSpace(string(reason))}
+		return nil, &refusal{resp.StatusCode, strings.TrimSpace(string(reason))}
 	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
+	return resp, err
 }

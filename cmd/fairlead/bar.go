@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"fairlead/ship"
 )
 
 // A bar shows on a terminal how far a copy is and how fast it grows, as long as
@@ -95,4 +98,69 @@ func (b *bar) end() {
 		b.quiet.Stop()
 	}
 	b.clear()
+}
+
+// A shipBar shows on a terminal how much receivers have of what there is. Lines of
+// the log that are written to it appear above.
+type shipBar struct {
+	shown bool
+
+	mu   sync.Mutex // guards what follows
+	text string
+}
+
+func newShipBar(shown bool) *shipBar { return &shipBar{shown: shown} }
+
+// at tells how things stand.
+func (b *shipBar) at(status []ship.LinkStatus) {
+	if !b.shown {
+		return
+	}
+	var parts []string
+	for _, l := range status {
+		parts = append(parts, shipText(l))
+	}
+	text := fitting(strings.Join(parts, "; "), os.Stderr)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if text != b.text {
+		b.text = text
+		fmt.Fprint(os.Stderr, "\r\x1b[K", printable(text))
+	}
+}
+
+func shipText(l ship.LinkStatus) string {
+	r := newShipReport(l, time.Now())
+	var size int64
+	for _, f := range r.Files {
+		size += f.Size
+	}
+	files := count(int64(len(r.Files)), "file")
+	switch {
+	case !r.Connected && l.Times == 0 && l.Err == nil:
+		return r.To + ": connecting"
+	case !r.Connected:
+		return r.To + ": not connected"
+	case r.Lag == 0:
+		return fmt.Sprintf("%s has all of %s, %s", r.To, files, bytesText(size))
+	}
+	return fmt.Sprintf("%s has %d %% of %s, %s, %s/s%s", r.To, 100*(size-r.Lag)/size, files, bytesText(size), bytesText(int64(r.Rate)), etaText(r))
+}
+
+// Write writes a line of the log.
+func (b *shipBar) Write(p []byte) (int, error) {
+	if b.shown {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+		b.text = ""
+	}
+	return os.Stderr.Write(p)
+}
+
+// end leaves what was shown last.
+func (b *shipBar) end() {
+	if b.shown && b.text != "" {
+		fmt.Fprintln(os.Stderr)
+	}
 }

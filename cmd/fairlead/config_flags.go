@@ -13,8 +13,26 @@ import (
 // the flags are parsed, is what was said, by the name of the key: config.Load
 // takes it.
 func keyFlags(f *pflag.FlagSet, settings any) (given func() map[string][]string) {
+	return flagsOf(f, config.Keys(settings))
+}
+
+// roomFlags is keyFlags for a command that is one room: every key of its section is
+// a flag that is called as the key is, and so are those of self.
+func roomFlags(f *pflag.FlagSet, settings any, section string) (given func() map[string][]string) {
+	keys := config.Keys(settings)
+	for i := range keys {
+		k := &keys[i]
+		in, name, _ := strings.Cut(k.Name, ".")
+		if k.Flag = ""; in == section || in == "self" {
+			k.Flag = strings.ReplaceAll(name, "_", "-")
+		}
+	}
+	return flagsOf(f, keys)
+}
+
+func flagsOf(f *pflag.FlagSet, keys []config.Key) (given func() map[string][]string) {
 	var flags []*keyFlag
-	for _, k := range config.Keys(settings) {
+	for _, k := range keys {
 		if k.Flag == "" {
 			continue
 		}

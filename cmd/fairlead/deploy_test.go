@@ -90,7 +90,7 @@ func TestDeployConfiguration(t *testing.T) {
 	}
 	want := defaultSettings()
 	want.Watch.Targets = []string{defaultTarget}
-	for _, list := range []*[]string{&want.HTTP.Hosts, &want.Stream.Match, &want.Stream.Exclude} {
+	for _, list := range []*[]string{&want.HTTP.Hosts, &want.Stream.Match, &want.Stream.Exclude, &want.Ship.To, &want.Ship.ToOneOf} {
 		*list = []string{}
 	}
 	if !reflect.DeepEqual(s, want) {

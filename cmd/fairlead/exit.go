@@ -18,6 +18,7 @@ const (
 	exitNotFound    = 3
 	exitUnreachable = 4
 	exitPartial     = 5
+	exitMismatch    = 6 // of verify
 )
 
 // An exitError ends the program with a code of its own. Without an err nothing

@@ -21,9 +21,11 @@ const (
 
 // What a listener is for; also systemd's FileDescriptorName.
 const (
-	roomServe    = "serve"
-	roomHTTP     = "http"
-	roomEntries  = "tcp" // JSON lines
+	roomServe   = "serve"
+	roomHTTP    = "http"
+	roomEntries = "tcp" // JSON lines
+	// roomMachines is the port of machines that know each other's keys: it is TLS by
+	// itself, and lets in nobody else.
 	roomMachines = "machines"
 )
 
@@ -91,7 +93,7 @@ func (l *listening) bind(log *slog.Logger) (bound []endpoint, err error) {
 			lns = []net.Listener{ln}
 		}
 		for _, ln := range lns {
-			e := endpoint{want.room, ln, l.pair != nil}
+			e := endpoint{want.room, ln, l.pair != nil && want.room != roomMachines}
 			bound = append(bound, e)
 			if err := l.allow(e, log); err != nil {
 				return bound, err
@@ -223,7 +225,7 @@ func (l *listening) asks(room string) bool { return room == roomHTTP && l.token 
 
 // allowed refuses to listen off loopback in the clear unless it was asked for.
 func (l *listening) allowed(room string, addr *net.TCPAddr) error {
-	if l.plain || addr.IP.IsLoopback() {
+	if l.plain || addr.IP.IsLoopback() || room == roomMachines {
 		return nil
 	}
 	if l.cert != "" && l.asks(room) && !l.token() {
@@ -250,7 +252,7 @@ func (l *listening) allow(e endpoint, log *slog.Logger) error {
 		return err
 	}
 	switch {
-	case addr.IP.IsLoopback():
+	case addr.IP.IsLoopback() || e.room == roomMachines:
 	case l.asks(e.room) && !e.tls:
 		log.Warn("listening off loopback in the clear: whoever is on the way reads what is shown, and tokens",
 			"room", e.room, "addr", addr.String(), "cure", "--tls-cert and --tls-key, or a loopback address")

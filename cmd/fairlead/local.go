@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"fairlead/logfile"
@@ -23,6 +24,8 @@ type local struct {
 	set     *logfile.Set  // nil: it reads no files
 	server  *serve.Server // nil: it serves none to others
 	mirror  *serve.Mirror
+	ship    *shipping      // nil: it sends nothing to others
+	receive *receiving     // nil: it takes nothing from others
 	stream  *stream.Stream // nil: it makes no entries
 	events  *stream.SSE
 	entries *stream.TCP
@@ -30,6 +33,9 @@ type local struct {
 	tokens  *trust.Tokens // nil: who may ask over HTTP is not decided by tokens
 	log     *slog.Logger
 	started time.Time
+
+	verifying sync.Mutex // one verification at a time
+	found     findings   // of them
 
 	problems      func() []problem // that the rest does not show; may be nil
 	metricSources int              // how many sources have metrics of their own
@@ -73,9 +79,12 @@ func (l *local) handler(srv *serve.Server) http.Handler {
 	if l.tokens != nil {
 		l.tokenRoutes(mux)
 	}
+	if l.ship != nil || l.receive != nil {
+		mux.HandleFunc("GET /verify", l.verify)
+	}
 	if l.set != nil {
 		mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
-			answer(w, explain(l.set, r.URL.Query().Get("path")))
+			answer(w, l.explain(r.URL.Query().Get("path")))
 		})
 	}
 	return mux
@@ -97,6 +106,11 @@ type explanation struct {
 	Generation string `json:"generation,omitempty"`
 	Size       int64  `json:"size,omitempty"`
 	Error      string `json:"error,omitempty"`
+
+	Shipped []shippedReport `json:"shipped,omitempty"` // to whom, and how far they have it
+	From    string          `json:"from,omitempty"`    // of a copy: its sender,
+	Stored  string          `json:"stored,omitempty"`  // its file in the store,
+	Copy    string          `json:"copy,omitempty"`    // and open, sealed or diverged
 }
 
 func explain(set *logfile.Set, path string) explanation {

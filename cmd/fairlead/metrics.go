@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"fairlead/replica"
 )
 
 // maxScrapes is how many may ask for the metrics at a time; more get 503. Two
@@ -20,6 +22,8 @@ const maxScrapes = 3
 const (
 	gauge   = prometheus.GaugeValue
 	counter = prometheus.CounterValue
+	// histogram is for the table alone: such a metric is made by its own.
+	histogram = prometheus.UntypedValue
 )
 
 // A metric is one name of /metrics, without the prefix.
@@ -62,6 +66,27 @@ var metrics = []metric{
 	{"spool_bytes", gauge, nil, "Bytes of entries that are kept."},
 	{"spool_oldest_offset", gauge, nil, "The position of the oldest entry that is kept."},
 	{"spool_pinned_bytes", gauge, nil, "Bytes of entries beyond the budget that readers still hold."},
+
+	{"ship_channels", gauge, []string{"state"}, "Generations that are sent, once for each receiver."},
+	{"ship_lag_bytes", gauge, nil, "Bytes that a receiver has not acknowledged, of the generation with the most."},
+	{"ship_lag_seconds", gauge, nil, "For how long a receiver has not acknowledged all of a generation, at most."},
+	{"ship_sent_bytes_total", counter, nil, "Bytes sent to receivers, as on the wire."},
+	{"ship_acked_bytes_total", counter, nil, "Bytes that have become durable at receivers."},
+	{"ship_resumes_total", counter, nil, "Times that a generation went on where its copy ended."},
+	{"ship_divergences_total", counter, nil, "Copies that are not what their source begins with; another was begun."},
+
+	{"receive_copies", gauge, []string{"state"}, "Copies in the store."},
+	{"receive_bytes", gauge, nil, "Bytes of the copies that are there."},
+	{"receive_senders", gauge, nil, "Connections of senders."},
+	{"receive_written_bytes_total", counter, nil, "Bytes taken from senders."},
+	{"receive_late_frames_total", counter, nil, "Pieces passed over because they were there already."},
+	{"receive_busy_total", counter, nil, "Times that a copy could not be taken for want of room."},
+	{"receive_fenced_total", counter, nil, "Connections of senders that a newer one ended."},
+	{"receive_pruned_bytes_total", counter, nil, "Bytes of ended generations removed to keep within keep and keep_bytes."},
+	{"receive_damaged_total", counter, nil, "Copies that were not as the journal says."},
+	{"receive_commit_seconds", histogram, nil, "Seconds from the beginning of a commit until what was written is durable."},
+
+	{"verify_mismatches_total", counter, nil, "MiB that fairlead verify found to differ, asked of this process."},
 
 	{"mirror_received_bytes_total", counter, nil, "Bytes received from the server."},
 	{"mirror_connects_total", counter, nil, "Connections made to the server."},
@@ -126,6 +151,9 @@ func (c *reportCollector) Collect(out chan<- prometheus.Metric) {
 	for key, n := range r.Counters {
 		out <- c.counter(key, n)
 	}
+	if r.Receive != nil {
+		out <- c.commits(r.Receive.Commits)
+	}
 	named := make(map[string]bool)
 	for _, s := range r.Sources {
 		name := labelText(s.Name)
@@ -163,6 +191,24 @@ func (c *reportCollector) metric(name string, value float64, labels ...string) p
 		return prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 	}
 	made, err := prometheus.NewConstMetric(m.desc, m.kind, value, labels...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(m.desc, err)
+	}
+	return made
+}
+
+// commits is the histogram of a store's commits.
+func (c *reportCollector) commits(r commitsReport) prometheus.Metric {
+	m := c.known["receive_commit_seconds"]
+	buckets := make(map[float64]uint64)
+	upTo := uint64(0)
+	for i, bound := range replica.CommitBounds {
+		if i < len(r.Times) {
+			upTo += uint64(r.Times[i])
+		}
+		buckets[bound] = upTo
+	}
+	made, err := prometheus.NewConstHistogram(m.desc, uint64(r.Count), r.Seconds, buckets)
 	if err != nil {
 		return prometheus.NewInvalidMetric(m.desc, err)
 	}

@@ -31,6 +31,7 @@ func oneOfEach() processReport {
 			{Name: "/var/log/\xff\"\n.log", Size: 7},
 			{Name: "/var/log/c.log", Size: 1 << 40},
 		},
+		Receive: &receiveReport{Commits: commitsReport{Count: 6, Seconds: 1.5, Times: []int64{0, 1, 2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}},
 		Counters: map[string]int64{
 			"sources": 3, "sources_parked": 1, "source_late_bytes_total": 11,
 			"watch_fallback": 2, "watch_overflows_total": 4, "pinned_bytes": 5, "open_descriptors": 6,
@@ -44,6 +45,11 @@ func oneOfEach() processReport {
 			`stream_sent_bytes_total{proto="sse"}`: 17, `stream_gaps_total{proto="sse"}`: 18,
 			`stream_gap_bytes_total{proto="sse"}`: 19, `stream_behind_bytes{proto="sse"}`: 20,
 			"spool_bytes": 21, "spool_oldest_offset": 22, "spool_pinned_bytes": 23,
+			`ship_channels{state="flowing"}`: 26, "ship_lag_bytes": 27, "ship_lag_seconds": 28,
+			"ship_sent_bytes_total": 29, "ship_acked_bytes_total": 30, "ship_resumes_total": 31, "ship_divergences_total": 32,
+			`receive_copies{state="open"}`: 33, `receive_copies{state="sealed"}`: 34, "receive_bytes": 35, "receive_senders": 36,
+			"receive_written_bytes_total": 37, "receive_late_frames_total": 38, "receive_busy_total": 39, "receive_fenced_total": 40,
+			"receive_pruned_bytes_total": 41, "receive_damaged_total": 42, "verify_mismatches_total": 43,
 			"mirror_received_bytes_total": 24, "mirror_connects_total": 25,
 		},
 	}

@@ -11,6 +11,19 @@ import (
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// fitting returns as much of a text as fits into a line of a terminal: what goes on
+// in the next one could not be taken back.
+func fitting(text string, f *os.File) string {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns <= 1 {
+		columns = 80
+	}
+	if runes := []rune(text); len(runes) >= columns {
+		return string(runes[:columns-2]) + "…"
+	}
+	return text
+}
+
 // colors says whether what goes to f may be coloured.
 func (c *common) colors(f *os.File) bool {
 	switch c.color {

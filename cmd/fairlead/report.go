@@ -26,7 +26,10 @@ type processReport struct {
 	Problems  []problem        `json:"problems"`
 	Listeners []listenerReport `json:"listeners"`
 	Sources   []sourceReport   `json:"sources"`
-	Counters  map[string]int64 `json:"counters"` // named as the metrics are, without the prefix
+	Ship      []shipReport     `json:"ship,omitempty"`    // to each receiver
+	Lost      []lostReport     `json:"lost,omitempty"`    // the newest that could not be sent
+	Receive   *receiveReport   `json:"receive,omitempty"` // from senders
+	Counters  map[string]int64 `json:"counters"`          // named as the metrics are, without the prefix
 }
 
 // A problem is something that is not as it should be, and what to do about it.
@@ -50,6 +53,9 @@ type sourceReport struct {
 	Modified   time.Time `json:"modified,omitzero"`
 	Clients    int64     `json:"clients"`
 	Error      string    `json:"error,omitempty"`
+
+	From    string          `json:"from,omitempty"`    // of a copy: its sender
+	Shipped []shippedReport `json:"shipped,omitempty"` // how far this generation is, at each receiver
 }
 
 // status says how this process is doing.
@@ -68,12 +74,23 @@ func (l *local) status() processReport {
 		clients = st.PerLog
 		r.countServer(st)
 	}
+	links, now := l.links(), time.Now()
 	if l.set != nil {
 		r.addSources(l.set.Logs(), clients, l.read())
+		r.addShipped(links, now)
 		r.countSet(l.set.Stats())
 	}
 	if l.stream != nil {
 		r.countStream(l)
+	}
+	if l.ship != nil {
+		r.countShip(l.ship, links, now)
+	}
+	if l.receive != nil {
+		r.countReceive(l.receive)
+	}
+	if l.ship != nil || l.receive != nil {
+		l.found.count(&r)
 	}
 	if l.mirror != nil {
 		r.addMirror(l.mirror.Path, l.mirror.Stats())
@@ -102,7 +119,7 @@ func (r *processReport) addSources(logs []*logfile.Log, clients map[string]int64
 	bad := 0
 	for _, l := range logs {
 		st := l.Stat()
-		s := sourceReport{Name: l.Name(), State: stateOf(st), Clients: clients[l.Name()]}
+		s := sourceReport{Name: l.Name(), State: stateOf(st), Clients: clients[l.Name()], From: senderIn(l.Name())}
 		if st.Current != nil {
 			s.Generation, s.Size, s.Modified = st.Current.ID.String(), st.Current.Size, st.Current.Modified
 		}

@@ -47,7 +47,7 @@ func newRoot() *cobra.Command {
 	}
 	add(groupBegin, newUp(&c), newInvite(&c), newJoin(&c), newDemo(&c))
 	add(groupLook, newTail(&c), newStatus(&c), newWhy(&c))
-	add(groupMove, newServe(&c), newMirror(&c))
+	add(groupMove, newServe(&c), newShip(&c), newReceive(&c), newVerify(&c), newMirror(&c))
 	add(groupSetUp, newToken(&c), newKeyCommand(&c), newConfig(&c), newCompletion(), newVersion())
 	add(groupOld, newTailsrv(&c), newLogwisp(&c))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd.OutOrStdout(), cmd) })

@@ -38,6 +38,7 @@ const patience = 20 * time.Second
 //	curl [-r RANGE] [-token SECRET] [-X METHOD] [-until REGEXP] URL
 //	waitstatus URL REGEXP         until what URL answers matches
 //	append FILE TEXT              TEXT may have \n, \x1b and so on
+//	flip FILE OFFSET              make one byte another, in place; again: as it was
 //	repeat FILE N TEXT            the same N times, numbered where TEXT has %d
 //	freeport VAR                  a port that nobody has
 //	certificate CERT KEY          for localhost, signed by itself; curl trusts all
@@ -45,7 +46,7 @@ const patience = 20 * time.Second
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"start": scriptStart, "signal": scriptSignal, "end": scriptEnd, "ended": scriptEnded, "waitfor": scriptWaitFor,
 	"nc": scriptNC, "curl": scriptCurl, "waitstatus": scriptWaitStatus, "append": scriptAppend, "repeat": scriptRepeat,
-	"freeport": scriptFreePort, "columns": scriptColumns,
+	"flip": scriptFlip, "freeport": scriptFreePort, "columns": scriptColumns,
 	"certificate": scriptCertificate,
 }
 
@@ -320,6 +321,23 @@ func appendTo(path, text string) error {
 		return err
 	}
 	return f.Close()
+}
+
+func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	off, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
+	ts.Check(err)
+	defer f.Close()
+	var b [1]byte
+	_, err = f.ReadAt(b[:], off)
+	ts.Check(err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b[:], off)
+	ts.Check(err)
 }
 
 func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {

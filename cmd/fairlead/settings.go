@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fairlead/internal/config"
+	"fairlead/ship"
 	"fairlead/trust"
 )
 
@@ -11,12 +12,14 @@ import (
 // watch, http and stream always do. FAIRLEAD_SECTION_KEY and the flags named here
 // say the same.
 type settings struct {
-	Watch  watchSettings  `config:"watch"`
-	HTTP   httpSettings   `config:"http"`
-	TCP    tcpSettings    `config:"tcp"`
-	Serve  serveSettings  `config:"serve"`
-	Stream streamSettings `config:"stream"`
-	Self   selfSettings   `config:"self"`
+	Watch   watchSettings   `config:"watch"`
+	HTTP    httpSettings    `config:"http"`
+	TCP     tcpSettings     `config:"tcp"`
+	Serve   serveSettings   `config:"serve"`
+	Stream  streamSettings  `config:"stream"`
+	Ship    shipSettings    `config:"ship"`
+	Receive receiveSettings `config:"receive"`
+	Self    selfSettings    `config:"self"`
 }
 
 type watchSettings struct {
@@ -63,20 +66,44 @@ type streamSettings struct {
 	Exclude   []string    `config:"exclude" help:"and none of these"`
 }
 
+type shipSettings struct {
+	To       []string      `config:"to" flag:"to" arg:"HOST" help:"a receiver that gets all files; may be repeated: each gets a whole copy"`
+	ToOneOf  []string      `config:"to_one_of" arg:"HOST,HOST" help:"receivers of which one gets each file, and another if that one is gone"`
+	Failover time.Duration `config:"failover" arg:"TIME" help:"how long a receiver of to_one_of is waited for before another has its files"`
+	Rate     config.Size   `config:"rate" arg:"SIZE" help:"bytes per second to each receiver at most; 0: no limit"`
+}
+
+type receiveSettings struct {
+	Store     string        `config:"store" arg:"DIR" help:"where copies are kept: DIR/SENDER/PATH (default received in the state)"`
+	Listen    string        `config:"listen" flag:"receive" arg:"ADDR:PORT" help:"take what other machines ship, at this port; only those whose keys are trusted are let in"`
+	HighWater int           `config:"high_water" arg:"N" help:"percent of the disk above which nothing is accepted"`
+	Quota     config.Size   `config:"quota" arg:"SIZE" help:"bytes that one sender may have here; 0: no limit"`
+	Files     int           `config:"quota_files" arg:"N" help:"and files"`
+	Keep      time.Duration `config:"keep" arg:"TIME" help:"how long ended generations are kept; 0: for ever"`
+	KeepBytes config.Size   `config:"keep_bytes" arg:"SIZE" help:"how much ended generations may take together; 0: no limit"`
+	Mode      string        `config:"mode" arg:"MODE" help:"permissions of the copies, octal"`
+	Group     string        `config:"group" arg:"GROUP" help:"group that the copies belong to"`
+}
+
 type selfSettings struct {
 	Name  string `config:"name" flag:"name" arg:"NAME" help:"of this process in fairlead status, and of its entries in the state"`
 	State string `config:"state" flag:"state" arg:"DIR" help:"where what outlives the process is"`
 }
 
 // What rooms listen at if nobody says where.
-const defaultEntries = "127.0.0.1:7448"
+const (
+	defaultEntries  = "127.0.0.1:7448"
+	defaultMachines = "127.0.0.1:7447"
+)
 
 func defaultSettings() *settings {
 	return &settings{
-		Watch:  watchSettings{PinBytes: 4 << 30, PinFor: time.Hour},
-		HTTP:   httpSettings{Listen: defaultHTTP},
-		TCP:    tcpSettings{Listen: defaultEntries},
-		Serve:  serveSettings{Listen: []string{defaultServe}, AtEnd: "close"},
-		Stream: streamSettings{Spool: "disk"},
+		Watch:   watchSettings{PinBytes: 4 << 30, PinFor: time.Hour},
+		HTTP:    httpSettings{Listen: defaultHTTP},
+		TCP:     tcpSettings{Listen: defaultEntries},
+		Serve:   serveSettings{Listen: []string{defaultServe}, AtEnd: "close"},
+		Stream:  streamSettings{Spool: "disk"},
+		Ship:    shipSettings{Failover: ship.DefaultFailover},
+		Receive: receiveSettings{Listen: defaultMachines, HighWater: 95, Mode: "0600"},
 	}
 }

@@ -54,6 +54,11 @@ func (s *settings) check(l *config.Loaded) error {
 	if s.Watch.PinBytes <= 0 || s.Watch.PinFor <= 0 {
 		wrong("watch.pin_bytes", errors.New("pin_bytes and pin_for are above 0"))
 	}
+	_, err = s.Receive.options()
+	wrong("receive.store", err)
+	if s.Ship.Failover < 0 {
+		wrong("ship.failover", errors.New("it is a time, and not below 0"))
+	}
 	errs = append(errs, s.clashes(l)...)
 	return errors.Join(errs...)
 }
@@ -104,6 +109,9 @@ func (s *settings) clashes(l *config.Loaded) (errs []error) {
 		for _, text := range s.Serve.Listen {
 			add("serve.listen", text)
 		}
+	}
+	if l.Present("receive") {
+		add("receive.listen", s.Receive.Listen)
 	}
 	return errs
 }

@@ -53,7 +53,7 @@ func (p *upProcess) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // whyOfLog answers why of logs only: to those who are not on this machine other
 // files are nobody's business.
 func (p *upProcess) whyOfLog(w http.ResponseWriter, r *http.Request) {
-	e := explain(p.set, r.URL.Query().Get("path"))
+	e := p.explain(r.URL.Query().Get("path"))
 	if !e.Collected && e.OlderOf == "" {
 		http.Error(w, "no log has this name; on the machine, fairlead why tells more", http.StatusNotFound)
 		return

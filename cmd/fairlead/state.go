@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"fairlead/logfile"
 )
 
 // A state is the directory of what outlives the process: the ids of
@@ -98,4 +101,32 @@ func usable(dir string) error {
 	}
 	f.Close()
 	return os.Remove(f.Name())
+}
+
+// lockName is the file in a room's directory that its process has locked.
+const lockName = "lock"
+
+// roomDir is the directory of a room in the state.
+func roomDir(room, name string) string {
+	if name != "" {
+		return room + "-" + name
+	}
+	return room
+}
+
+// lockRoom makes a room's directory, which no other process may have at the same
+// time.
+func lockRoom(dir, cure string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := logfile.Lock(f, dir, cure); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }

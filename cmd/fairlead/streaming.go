@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"fairlead/logfile"
 	"fairlead/serve"
 	"fairlead/stream"
 )
@@ -48,25 +47,12 @@ func (p *streaming) openStream(o stream.Options, cure string) (err error) {
 	return nil
 }
 
-// lockName is the file in a spool's directory that its process has locked.
-const lockName = "lock"
-
-func (p *streaming) lockDir(dir, cure string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func (p *streaming) lockDir(dir, cure string) (err error) {
+	if p.lock, err = lockRoom(dir, cure); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := logfile.Lock(f, dir, cure); err != nil {
-		f.Close()
-		return err
-	}
-	p.lock = f
 	now := time.Now()
-	return os.Chtimes(path, now, now) // last used: see removeOldSpool
+	return os.Chtimes(filepath.Join(dir, lockName), now, now) // last used: see removeOldSpool
 }
 
 // close ends what openStream began.
@@ -78,7 +64,7 @@ func (p *streaming) close() error {
 	if p.lock != nil {
 		errs = append(errs, p.lock.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.ship.close(), p.receive.close())...)
 }
 
 // run streams until a signal. The clients get what is there, the logs are read
@@ -162,6 +148,8 @@ func (p *streaming) serveAll(ctx context.Context, g *errgroup.Group) {
 				return web.ServeWeb(ctx, e.ln, p.web)
 			case roomServe:
 				return p.server.Serve(ctx, e.ln)
+			case roomMachines:
+				return p.receive.serve(ctx, e.ln)
 			}
 			return p.entries.Serve(ctx, e.ln)
 		})

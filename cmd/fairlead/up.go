@@ -35,7 +35,9 @@ func newUp(c *common) *cobra.Command {
   fairlead up --tcp 7448 --serve 4321  also JSON lines and raw bytes over TCP
     curl -N localhost:8080/stream      all entries, as they come
     curl localhost:8080/status         how it is doing
-  fairlead up --http :8080 --tls-cert c.pem --tls-key k.pem`,
+  fairlead up --http :8080 --tls-cert c.pem --tls-key k.pem
+  fairlead up --receive :7447          and what other machines ship here
+  fairlead up --to vault               and copies of it on another machine`,
 		Long: `TARGET is a file, a glob or a directory; without one it is watch.targets of the
 configuration, or else ` + defaultTarget + `. Files need not exist yet; new ones join.
 "fairlead why FILE" says why one does not.
@@ -59,7 +61,7 @@ once.`,
 	}
 	f := cmd.Flags()
 	u.given = keyFlags(f, defaultSettings())
-	for _, room := range []string{roomEntries, roomServe} {
+	for _, room := range []string{roomEntries, roomServe, "receive"} {
 		f.Lookup(room).DefValue = "" // not given, it does not run
 	}
 	f.StringVar(&u.config, "config", "", "`FILE` with settings, instead of the first of those that `fairlead config -h` lists")
@@ -99,6 +101,9 @@ func (u *upCommand) run(ctx context.Context, targets []string) (err error) {
 	p := u.process(s, loaded, state.dir)
 	defer func() { err = errors.Join(err, p.close()) }()
 	if err := p.openEntries(); err != nil {
+		return err
+	}
+	if err := p.openMachines(state); err != nil {
 		return err
 	}
 	if p.bound, err = p.bind(log); err != nil {
@@ -141,7 +146,11 @@ func (u *upCommand) process(s *settings, loaded *config.Loaded, state string) *u
 		p.own = trust.Preset{Name: "this-run", Role: trust.RoleView, Secret: trust.NewSecret()}
 	}
 	p.metricSources = s.HTTP.Sources
-	p.set = &logfile.Set{State: state, Skip: []string{state}, NoEvents: s.Watch.Poll,
+	skip := []string{state}
+	if loaded.Present("receive") {
+		skip = append(skip, absolute(s.Receive.dir(state)))
+	}
+	p.set = &logfile.Set{State: state, Skip: skip, NoEvents: s.Watch.Poll,
 		PinBytes: int64(s.Watch.PinBytes), PinFor: s.Watch.PinFor}
 	p.listening = p.listenings()
 	return p
@@ -180,6 +189,9 @@ func (p *upProcess) listenings() listening {
 	}
 	add(roomEntries, "tcp", "tcp.listen", entries...)
 	add(roomServe, "serve", "serve.listen", raw...)
+	if l.Present("receive") {
+		add(roomMachines, "receive", "receive.listen", s.Receive.Listen)
+	}
 	return where
 }
 
@@ -201,6 +213,39 @@ func (p *upProcess) openEntries() error {
 	}
 	removeOldSpools(p.state, options.Dir, p.log)
 	return p.openStream(options, "look at its page, which `fairlead status` names; with --name NAME there can be another")
+}
+
+// openMachines opens the rooms that have to do with other machines, if their
+// sections are there.
+func (p *upProcess) openMachines(in state) (err error) {
+	ships, receives := len(p.settings.Ship.hosts()) > 0, p.loaded.Present("receive")
+	if p.loaded.Present("ship") && !ships {
+		p.log.Warn("nothing is shipped: no receiver is named", "cure", "name one in ship.to, or several in ship.to_one_of")
+	}
+	if !ships && !receives {
+		return nil
+	}
+	if in.temporary {
+		return exitf(exitFailed, "there is no place to keep a key: name one with --state DIR")
+	}
+	own := identity{in.dir}
+	m, err := openMachines(own)
+	if err != nil {
+		return err
+	}
+	if receives {
+		if p.receive, err = openReceive(p.settings, own, m, p.set, p.log); err != nil {
+			return err
+		}
+		p.beside = append(p.beside, p.receive.run)
+	}
+	if ships {
+		if p.ship, err = openShip(p.settings, m, in.dir, p.set, p.log); err != nil {
+			return err
+		}
+		p.beside = append(p.beside, p.ship.Run)
+	}
+	return nil
 }
 
 // watch begins to watch what is not watched yet. What cannot be read is no reason
@@ -264,12 +309,17 @@ func (u *upCommand) spoolName(s *settings) string {
 	}
 	var paths []string
 	for _, t := range u.targets {
-		if abs, err := filepath.Abs(t); err == nil {
-			t = abs
-		}
-		paths = append(paths, t)
+		paths = append(paths, absolute(t))
 	}
 	slices.Sort(paths)
 	sum := sha256.Sum256([]byte(strings.Join(paths, "\x00")))
 	return adHoc + hex.EncodeToString(sum[:4])
+}
+
+// absolute is the absolute path of a file, if there is a current directory.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }

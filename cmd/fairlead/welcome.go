@@ -84,9 +84,14 @@ func (p *upProcess) welcome(seen survey) string {
 			line(p.curl()+strings.TrimSuffix(p.pageURL(), "/")+"/stream", "all entries, as they come")
 		case e.room == roomServe && len(seen.logs) > 0:
 			line(readByTCP(e, addr, p.header(nameOf(seen.logs[0]), len(seen.logs))), "raw bytes from any offset, and what comes")
+		case e.room == roomMachines:
+			line("fairlead invite", "lets a machine ship to "+p.receive.dir+", at "+e.addr())
 		case e.room == roomEntries:
 			line(fmt.Sprintf("nc %s %d", hostOf(addr), addr.Port), "all entries, as lines of JSON")
 		}
+	}
+	if p.ship != nil {
+		line("fairlead ship --status", "how far each file is at its receivers")
 	}
 	line("fairlead status", "how it is doing")
 	return b.String()

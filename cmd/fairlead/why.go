@@ -21,9 +21,12 @@ func newWhy(c *common) *cobra.Command {
 		Use:   "why [-o json] PATH",
 		Short: "why a file is, or is not, collected, and what to do about it",
 		Example: `  fairlead why /var/log/syslog
-  fairlead why /var/log/wtmp`,
+  fairlead why /var/log/wtmp
+  fairlead why web1:/var/log/syslog     a copy, where it is received`,
 		Long: `Every running fairlead of this user, and the service, is asked. If none runs,
-the answer is what would be if the file's directory were given as a target.
+the answer is what would be if the file's directory were given as a target. Of
+a file that is shipped it says how far each receiver has it; of a copy from whom
+it comes, and where it is stored.
 
 Exit codes: 0 the file is collected (or would be), 3 it is not.`,
 		Args: wants(1, 1, "the path of a file"),
@@ -51,11 +54,11 @@ type whyAnswer struct {
 }
 
 func why(ctx context.Context, out *output, state, path string, asJSON bool) error {
-	path, err := filepath.Abs(path)
+	path, copied, err := whyName(path)
 	if err != nil {
 		return err
 	}
-	answers, err := whyAll(ctx, state, path)
+	answers, err := whyAll(ctx, state, path, copied)
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,17 @@ func why(ctx context.Context, out *output, state, path string, asJSON bool) erro
 	return err
 }
 
-func whyAll(ctx context.Context, state, path string) ([]whyAnswer, error) {
+// whyName is what is asked about: an absolute path, or the name of a copy, SENDER:PATH,
+// unless a file is called so.
+func whyName(path string) (name string, copied bool, err error) {
+	if _, err := os.Lstat(path); err != nil && senderIn(path) != "" {
+		return path, true, nil
+	}
+	path, err = filepath.Abs(path)
+	return path, false, err
+}
+
+func whyAll(ctx context.Context, state, path string, copied bool) ([]whyAnswer, error) {
 	var all []whyAnswer
 	var failed error
 	for _, a := range askAll[explanation](ctx, state, "/why?path="+url.QueryEscape(path)) {
@@ -87,10 +100,15 @@ func whyAll(ctx context.Context, state, path string) ([]whyAnswer, error) {
 			failed = exitf(exitUnreachable, "%s: %v", a.from(), a.err)
 			continue
 		}
-		all = append(all, whyAnswer{a.from(), a.value})
+		if !copied || a.value.Collected { // who does not receive knows nothing of copies
+			all = append(all, whyAnswer{a.from(), a.value})
+		}
 	}
-	if len(all) > 0 || failed != nil {
+	switch {
+	case len(all) > 0 || failed != nil:
 		return all, failed
+	case copied:
+		return nil, exitf(exitNotFound, "no running fairlead has a copy of that name; `fairlead status` lists those that are there")
 	}
 	set, err := setOf(filepath.Dir(path))
 	if err != nil {
@@ -146,5 +164,12 @@ func (a whyAnswer) print(w io.Writer) {
 	if a.Generation != "" || a.Size > 0 {
 		line("size", fmt.Sprintf("%d bytes", a.Size))
 	}
+	line("error", a.Error)
+	for _, to := range a.Shipped {
+		line("shipped", to.text())
+	}
+	line("from", a.From)
+	line("stored", a.Stored)
+	line("copy", a.Copy)
 	line("cure", a.Cure)
 }
