@@ -6,7 +6,7 @@ import { copy } from './copy.js';
 import { curlFile } from './commands.js';
 import { raw } from './file.js';
 import { hashOf } from './state.js';
-import { ago, count, date, plural, shortGen, size, splitPath } from './format.js';
+import { ago, count, date, duration, plural, shortGen, size, splitPath } from './format.js';
 
 const every = 2000;
 
@@ -81,7 +81,8 @@ export class SourcesView {
       if (same && row.seen) row.rate = smooth(row.rate, (s.size - row.size) / (now - row.seen) * 1000);
       Object.assign(row, {
         state: s.state, generation: s.generation ?? '', size: s.size ?? 0, written: s.modified ? Date.parse(s.modified) : NaN,
-        clients: s.clients ?? 0, error: s.error ?? '', behind: s.read === undefined ? NaN : Math.max(0, s.size - s.read), seen: now,
+        clients: s.clients ?? 0, error: s.error ?? '', behind: s.read === undefined ? NaN : Math.max(0, s.size - s.read),
+        from: s.from ?? '', shipped: withRates(s.shipped ?? [], same ? row.shipped ?? [] : [], now - row.seen), seen: now,
       });
       row.modified = Number.isNaN(row.written) ? Infinity : now - row.written;
     }
@@ -115,7 +116,10 @@ export class SourcesView {
 
   /** Makes the rows in sight anew, without what somebody has opened in them. */
   redraw() {
-    for (const [row, node] of this.list.nodes) fill(/** @type {Element} */ (node.firstElementChild), this.cells(row));
+    for (const [row, node] of this.list.nodes) {
+      fill(/** @type {Element} */ (node.firstElementChild), this.cells(row));
+      if (Math.abs(node.getBoundingClientRect().height - row.height) > 0.1) row.layout = 0; // it is measured anew
+    }
   }
 
   drawHead() {
@@ -158,6 +162,7 @@ export class SourcesView {
         button({ text: 'Why', class: 'button tiny', title: 'Why is it collected, or not?', click: () => this.why(row) }),
         button({ text: 'curl', class: 'button tiny', title: 'Copy as curl', click: () => copy(curlFile(row.name), 'curl command') }),
         button({ icon: 'download', class: 'button tiny icon', title: 'Download the raw file', click: () => raw(row.name) })),
+      row.from || row.shipped.length ? cell('shipped', row.from ? h('span', null, `from ${row.from}`) : null, row.shipped.map(shippedText)) : null,
     ];
   }
 
@@ -175,7 +180,7 @@ export class SourcesView {
     this.below(row, () => {
       const box = h('div', { class: 'source-below' }, 'Asking \u2026');
       getJSON('why', { query: new URLSearchParams({ path: row.name }) }).then((o) => fill(box, h('dl', { class: 'facts' },
-        Object.entries(o).filter(([, v]) => v !== '' && v !== null).map(([k, v]) => [h('dt', null, k), h('dd', null, typeof v === 'object' ? JSON.stringify(v) : String(v))]))),
+        Object.entries(o).filter(([, v]) => v !== '' && v !== null).map(([k, v]) => [h('dt', null, k), h('dd', null, k === 'shipped' ? v.map(shippedText) : typeof v === 'object' ? JSON.stringify(v) : String(v))]))),
       (err) => fill(box, err.message)).finally(() => { row.layout = 0; this.list.changed(); });
       return box;
     });
@@ -195,6 +200,25 @@ export class SourcesView {
       return box;
     });
   }
+}
+
+/**
+ * How far receivers are, with how fast they get there.
+ * @param {any[]} list @param {any[]} before @param {number} ms  between the two
+ */
+function withRates(list, before, ms) {
+  return list.map((t) => {
+    const was = before.find((o) => o.to === t.to);
+    return { ...t, rate: was ? smooth(was.rate, Math.max(0, t.acknowledged - was.acknowledged) / ms * 1000) : 0 };
+  });
+}
+
+/** @param {any} t */
+function shippedText(t) {
+  const left = t.lag && t.rate ? `, ${duration(t.lag / t.rate * 1000)} left` : '';
+  const behind = t.lag ? `, ${size(t.lag)} behind for ${duration(t.lag_seconds * 1000)}${left}` : '';
+  return h('div', { title: `${count(t.acknowledged)} bytes acknowledged; ${t.state}` }, `to ${t.to}: ${size(t.acknowledged)} acknowledged${behind}`,
+    t.error ? h('span', { class: 'source-error' }, t.error) : null);
 }
 
 /** @param {number} before @param {number} now */
