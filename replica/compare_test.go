@@ -73,6 +73,7 @@ func TestCompare(t *testing.T) {
 		"F33 the copy rotted":           {sent: all, there: with(all, 2*mib), leaves: 4, differs: []replica.Difference{{2, replica.OtherBytes}}},
 		"the source grew":               {sent: all, here: append(bytes.Clone(all), "more"...), leaves: 4},
 		"F32 the source is shorter":     {sent: all, here: all[:2*mib+9], leaves: 3, differs: []replica.Difference{{2, replica.Shorter}}},
+		"F32 shorter at a leaf's end":   {sent: all, here: all[:2*mib], leaves: 2, differs: []replica.Difference{{2, replica.Shorter}}},
 		"F32 the source has nothing":    {sent: all[:77], here: []byte{}, leaves: 1, differs: []replica.Difference{{0, replica.Shorter}}},
 		"nothing there":                 {sent: nil},
 		"a byte of the rest is another": {sent: all[:mib+1], there: with(all[:mib+1], mib), leaves: 2, differs: []replica.Difference{{1, replica.OtherBytes}}},
@@ -138,6 +139,39 @@ func TestCompareWhileItGrows(t *testing.T) {
 	}
 	close(stop)
 	<-done
+}
+
+// A copy that grew between the two that an answer is made of, how much there is and
+// what it hashes to, is no difference.
+func TestCompareGrewInBetween(t *testing.T) {
+	p := newPair(t)
+	g := &growing{shelf: p.store}
+	p.r.Store = g
+	f := p.shipped("a.log", random(9, replica.LeafSize+100))
+	p.disconnect()
+	g.times = 4
+	p.store.mu.Lock()
+	p.store.copies[p.store.order[0]].rec.N -= g.times
+	p.store.mu.Unlock()
+	if got := p.compare(f, whole); len(got.Differs) != 0 || got.Leaves != 2 || g.times != 0 {
+		t.Errorf("Compare = %+v, want no difference", got)
+	}
+}
+
+// growing is a store whose copy grows by a byte just before it is read, some times.
+type growing struct {
+	*shelf
+	times int64
+}
+
+func (g *growing) Rehash(id replica.ID, first int64, count int) ([]replica.Hash, error) {
+	g.mu.Lock()
+	if g.times > 0 {
+		g.times--
+		g.copies[id].rec.N++
+	}
+	g.mu.Unlock()
+	return g.shelf.Rehash(id, first, count)
 }
 
 // A Checker ends no sender's connection, and asks about none's copies.
