@@ -120,9 +120,10 @@ func (s *station) down() {
 
 // destination is this station as a sender has it.
 func (s *station) destination() Destination {
+	addr := s.addr
 	return Destination{Name: s.name, Dial: func(ctx context.Context) (replica.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", s.addr)
+		return d.DialContext(ctx, "tcp", addr)
 	}}
 }
 
@@ -278,7 +279,7 @@ func (w *world) settled() {
 		if w.sender.Settled() {
 			return ""
 		}
-		return fmt.Sprintf("not settled: %+v", w.sender.Status())
+		return "not settled: " + w.status()
 	})
 }
 
@@ -292,7 +293,7 @@ func (w *world) acked(p *pen, n int) {
 				return ""
 			}
 		}
-		return fmt.Sprintf("no copy of %s has %d bytes of its page: %s, %v; %+v", p.path, n, glimpse(list), err, w.sender.Status())
+		return fmt.Sprintf("no copy of %s has %d bytes of its page: %s, %v; %s", p.path, n, glimpse(list), err, w.status())
 	})
 }
 
@@ -346,7 +347,12 @@ func (w *world) status() string {
 	if w.sender == nil {
 		return ""
 	}
-	return fmt.Sprintf("%+v", w.sender.Status())
+	list := w.sender.Status()
+	for i := range list {
+		list[i].Files = slices.DeleteFunc(list[i].Files, FileStatus.complete)
+		list[i].Files = list[i].Files[:min(5, len(list[i].Files))]
+	}
+	return fmt.Sprintf("%+v", list)
 }
 
 // lostBytes wants the ledger of losses to have ranges of so many bytes.

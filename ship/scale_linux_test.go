@@ -29,6 +29,9 @@ func TestIdleFiles(t *testing.T) {
 	}
 	began := time.Now()
 	w.up()
+	for !w.sender.Settled() && time.Since(began) < 2*time.Minute {
+		<-time.NewTimer(100 * time.Millisecond).C
+	}
 	w.settled()
 	t.Logf("%d files were shipped in %v", files, time.Since(began).Round(time.Millisecond))
 	quiet := time.NewTimer(65 * time.Second) // what changed within a minute is swept each second

@@ -23,13 +23,13 @@ func newReceive(c *common) *cobra.Command {
   fairlead receive --keep 720h --keep-bytes 500GiB --quota 50GiB
   fairlead up --receive :7447           the same, with the page`,
 		Long: `A copy is DIR/SENDER/PATH, with the bytes of the source and no others. When the
-source is rotated its copy is renamed once, to PATH-TIME.GENERATION, and the next
-one begins. What was acknowledged is on the disk: it survives kill -9 and a power
-cut. A copy is never overwritten, and only keep and keep_bytes remove any.
+source is rotated its copy is renamed once, to PATH-TIME.GENERATION, and the
+next one begins. What was acknowledged is on the disk: it survives kill -9 and a
+power cut. A copy is never overwritten, and only keep and keep_bytes remove any.
 
 Only machines whose keys are trusted get in, over TLS: "fairlead invite" lets a
-new one in, "fairlead key list" shows them. The settings can stand in the section
-receive of fairlead.toml.
+new one in, "fairlead key list" shows them. The settings can stand in the
+section receive of fairlead.toml.
 
 TERM or INT: what has come is made durable first.`,
 		Args: wants(0, 0, ""),

@@ -27,10 +27,11 @@ or the address under which this machine trusts it: run "fairlead invite" there,
 and "fairlead join TOKEN" here.
 
 Files need not exist yet; new ones join. Every byte of every generation is sent,
-also of files that are rotated or deleted meanwhile, and what was acknowledged is
-durable there. After a lost connection, a kill or a restart it goes on at the byte
-that the receiver has, when both have proven that it is the same file. What was
-gone before it could be sent is said, and written to the file "lost" in the state.
+also of files that are rotated or deleted meanwhile, and what was acknowledged
+is durable there. After a lost connection, a kill or a restart it goes on at the
+byte that the receiver has, when both have proven that it is the same file. What
+was gone before it could be sent is said, and listed in the file "lost" of the
+state.
 
 The settings can stand in the section ship of fairlead.toml; "fairlead up" then
 ships what it watches.

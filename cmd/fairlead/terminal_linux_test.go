@@ -153,3 +153,31 @@ func TestMirrorBar(t *testing.T) {
 		t.Errorf("mirror off a terminal: %q, want the log alone", q.errs.String())
 	}
 }
+
+// A sender shows on a terminal how far it is, in one line that fits, and leaves the
+// last; elsewhere it shows nothing.
+func TestShipBar(t *testing.T) {
+	v := newVault(t)
+	dir := t.TempDir()
+	file := writeFile(t, filepath.Join(dir, "a.log"), "one\n")
+	p := onTerminal(t, v.here, "ship", "--to", v.name, dir)
+	p.out.waitFor(t, v.name+" has all of 1 file, 4 B")
+	if err := appendTo(file, strings.Repeat("x", 9996)); err != nil {
+		t.Fatal(err)
+	}
+	p.out.waitFor(t, v.name+" has all of 1 file, 10 kB")
+	v.receiver.signal(syscall.SIGTERM)
+	v.receiver.wait()
+	p.out.waitFor(t, v.name+": not connected")
+	p.signal(syscall.SIGTERM)
+	if state := p.wait(); !state.Success() {
+		t.Errorf("ship ended with %v, want 0", state)
+	}
+	p.out.waitFor(t, `\n$`) // the shell's prompt begins a line
+	for line := range strings.SplitSeq(p.out.String(), "\r\x1b[K") {
+		if text, _, _ := strings.Cut(line, "\r\n"); strings.HasPrefix(text, v.name) && len([]rune(text)) > 79 {
+			t.Errorf("the line %q is wider than a terminal", text)
+		}
+	}
+	t.Logf("%q", p.out.String())
+}
