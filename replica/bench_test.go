@@ -35,6 +35,8 @@ func (v *void) Under(string, []string, replica.Head, int) ([]replica.Record, err
 func (v *void) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	return voidCopy{}, replica.Record{ID: id, Path: path}, nil, nil
 }
+func (v *void) Begin([]replica.New) error { return nil }
+
 func (v *void) End(replica.ID, time.Time) error                       { return nil }
 func (v *void) Sync(copies []replica.Copy) []error                    { return make([]error, len(copies)) }
 func (v *void) Rehash(replica.ID, int64, int) ([]replica.Hash, error) { return nil, nil }

@@ -26,6 +26,8 @@ type held struct {
 	busy    bool    // a commit uses file: it may not be closed
 	broken  bool    // what is not durable of it is not to become so
 
+	fresh bool // to be begun with the next commit, together with others
+
 	owner   *Sink // who may write; nil: nobody
 	ch      uint32
 	waiting *request // an OPEN that is answered when all that was written is durable
@@ -37,6 +39,7 @@ type request struct {
 	ch   uint32
 	offer
 	ended, tested bool
+	begun         bool // if there is no copy yet, Open has to begin it
 }
 
 // leftAt is when the file left its path, zero if it has not.
@@ -108,6 +111,12 @@ func (h *held) begin(q request) error {
 			q.sink.put(knownFrame(q.ch, list))
 			return nil
 		}
+	}
+	if !found && !q.begun {
+		q.begun = true
+		h.waiting, h.fresh = &q, true
+		h.list()
+		return nil
 	}
 	file, rec, leaves, err := store.Open(h.id, q.path, q.leftAt())
 	if err != nil {

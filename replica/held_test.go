@@ -37,6 +37,13 @@ func (d *desk) say(s *replica.Sink, b ...[]byte) {
 	}
 }
 
+// begin opens what there may be no copy of yet: that is answered with the next commit.
+func (d *desk) begin(s *replica.Sink, open []byte) {
+	d.t.Helper()
+	d.say(s, open)
+	d.commit()
+}
+
 // types are those of the frames that a sink answers with.
 func (d *desk) types(s *replica.Sink) (list []replica.Type) {
 	b, _ := s.Next(nil)
@@ -79,7 +86,8 @@ func (d *desk) idle() {
 func TestT08Taken(t *testing.T) {
 	d := newDesk(t)
 	a, b := d.sink(1), d.sink(2)
-	d.say(a, open(1, vectorGen, 9), data(1, 0, []byte("one")))
+	d.begin(a, open(1, vectorGen, 9))
+	d.say(a, data(1, 0, []byte("one")))
 	d.want(a, replica.TypeAt)
 	d.say(b, open(7, vectorGen, 9)) // waits: what a wrote is not durable
 	d.want(a, replica.TypeBusy)
@@ -108,7 +116,7 @@ func TestT08Taken(t *testing.T) {
 func TestF38Fenced(t *testing.T) {
 	d := newDesk(t)
 	a := d.sink(1)
-	d.say(a, open(1, vectorGen, 9))
+	d.begin(a, open(1, vectorGen, 9))
 	d.want(a, replica.TypeAt)
 	for range 5 {
 		b := d.sink(1)
@@ -139,7 +147,8 @@ func TestF26ShortWrite(t *testing.T) {
 	d := newDesk(t)
 	s := d.sink(1)
 	defer s.Close()
-	d.say(s, open(1, vectorGen, 9), data(1, 0, []byte("one")))
+	d.begin(s, open(1, vectorGen, 9))
+	d.say(s, data(1, 0, []byte("one")))
 	d.store.writes = func(p []byte) (int, error) { return 2, &replica.BusyError{Why: "no space left on device"} }
 	d.say(s, data(1, 3, []byte("two")))
 	d.store.writes = nil
@@ -163,7 +172,8 @@ func TestF27SyncFails(t *testing.T) {
 	defer s.Close()
 	d.store.syncs = func() error { return errIO }
 	for n := range 3 {
-		d.say(s, open(1, vectorGen, 9), data(1, 0, []byte("one")))
+		d.begin(s, open(1, vectorGen, 9))
+		d.say(s, data(1, 0, []byte("one")))
 		d.commit()
 		d.commit()
 		if want := []replica.Type{replica.TypeBusy, replica.TypeBusy, replica.TypeReject}[n]; true {
@@ -179,7 +189,8 @@ func TestF27SyncFails(t *testing.T) {
 func TestF27JournalFails(t *testing.T) {
 	d := newDesk(t)
 	s := d.sink(1)
-	d.say(s, open(1, vectorGen, 9), data(1, 0, []byte("one")))
+	d.begin(s, open(1, vectorGen, 9))
+	d.say(s, data(1, 0, []byte("one")))
 	d.want(s, replica.TypeAt)
 	d.store.commits = errIO
 	if err := d.r.Commit(); !errors.Is(err, errIO) || !errors.Is(d.r.Commit(), errIO) || !errors.Is(d.r.Err(), errIO) {
@@ -196,9 +207,10 @@ func TestStaleAck(t *testing.T) {
 	d := newDesk(t)
 	s := d.sink(1)
 	defer s.Close()
-	d.say(s, open(1, vectorGen, 9), data(1, 0, []byte("one")))
+	d.begin(s, open(1, vectorGen, 9))
+	d.say(s, data(1, 0, []byte("one")))
 	d.commit()
-	d.say(s, again(open(1, []byte("generation-00002"), 9), func(b []byte) { b[1] = 2 }))
+	d.begin(s, again(open(1, []byte("generation-00002"), 9), func(b []byte) { b[1] = 2 }))
 	d.want(s, replica.TypeAt, replica.TypeAt)
 }
 

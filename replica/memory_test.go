@@ -68,6 +68,8 @@ func (s *shelf) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, r
 	return c, c.rec, slices.Clone(c.leaves), nil
 }
 
+func (s *shelf) Begin([]replica.New) error { return nil }
+
 func (s *shelf) End(id replica.ID, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

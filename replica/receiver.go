@@ -107,6 +107,10 @@ func (r *Receiver) Commit() error {
 	if err != nil || len(batch) == 0 {
 		return err
 	}
+	if err := r.beginAll(batch); err != nil {
+		r.stop(err)
+		return err
+	}
 	began := time.Now()
 	var files []Copy
 	var updates []Update
@@ -115,6 +119,9 @@ func (r *Receiver) Commit() error {
 		if u, ok := h.snapshot(); ok {
 			files, updates, with = append(files, h.file), append(updates, u), append(with, h)
 		}
+	}
+	if len(with) == 0 {
+		return nil
 	}
 	failed := make([]error, len(with))
 	durable := make([]Update, 0, len(with))
@@ -140,6 +147,24 @@ func (r *Receiver) Commit() error {
 		h.finish(updates[i], failed[i])
 	}
 	return nil
+}
+
+// beginAll begins the copies that are new in a batch: a directory that is shipped for
+// the first time has thousands, and a commit for each takes as long as its bytes.
+func (r *Receiver) beginAll(batch []*held) error {
+	var list []New
+	for _, h := range batch {
+		h.mu.Lock()
+		if q := h.waiting; h.fresh && q != nil {
+			list = append(list, New{h.id, q.path, q.leftAt()})
+		}
+		h.fresh = false
+		h.mu.Unlock()
+	}
+	if len(list) < 2 {
+		return nil
+	}
+	return r.Store.Begin(list)
 }
 
 // stop ends all connections: what is durable is not known any more.

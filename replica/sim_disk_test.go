@@ -128,6 +128,29 @@ func (d *simDisk) Under(sender string, path []string, head replica.Head, most in
 	return list, nil
 }
 
+// Begin leaves some to Open.
+func (d *simDisk) Begin(list []replica.New) error {
+	for _, n := range list {
+		if d.s.rng != nil && d.s.one(4) {
+			continue
+		}
+		d.begun(n.ID).rec.Path = n.Path
+		d.s.mayCrash()
+	}
+	return nil
+}
+
+// begun returns the record of a copy, made if need be.
+func (d *simDisk) begun(id replica.ID) *simRecord {
+	r := d.recs[id]
+	if r == nil {
+		r = &simRecord{rec: replica.Record{ID: id, Rest: hashOf(nil)}}
+		d.recs[id] = r
+		d.ids = append(d.ids, id)
+	}
+	return r
+}
+
 func (d *simDisk) Open(id replica.ID, path []string, _ time.Time) (replica.Copy, replica.Record, []replica.Hash, error) {
 	fail := func(err error) (replica.Copy, replica.Record, []replica.Hash, error) {
 		return nil, replica.Record{}, nil, err
@@ -135,12 +158,7 @@ func (d *simDisk) Open(id replica.ID, path []string, _ time.Time) (replica.Copy,
 	if err := d.trouble(); err != nil {
 		return fail(err)
 	}
-	r := d.recs[id]
-	if r == nil {
-		r = &simRecord{rec: replica.Record{ID: id, Rest: hashOf(nil)}}
-		d.recs[id] = r
-		d.ids = append(d.ids, id)
-	}
+	r := d.begun(id)
 	d.s.mayCrash()
 	d.s.say("open-%s-%v", id.Gen.Short(), path)
 	if r.rec.State != replica.Open {
@@ -316,7 +334,7 @@ func (d *simDisk) crash() {
 			continue
 		}
 		r.ino.crash(d.s)
-		if d.s.faults && r.rec.State == replica.Open && r.rec.N > 0 && d.s.chance(d.s.w.damage) {
+		if d.s.faults && !r.damaged && r.rec.State == replica.Open && r.rec.N > 0 && d.s.chance(d.s.w.damage) {
 			d.damage(r)
 		}
 	}

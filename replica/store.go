@@ -105,11 +105,18 @@ type Copy interface {
 	Close() error
 }
 
+// A New is a copy that is to be begun.
+type New struct {
+	ID
+	Path  []string
+	Ended time.Time // when its file left the path at the source; zero: it has not
+}
+
 // ErrStopped is what errors.Is finds in the errors of a store that cannot go on.
 var ErrStopped = errors.New("the store has stopped")
 
 // A Store keeps copies and their records. It is used by several goroutines. An
-// error of Find, Under, End, Rehash or Commit that is no *BusyError, to errors.As,
+// error of Find, Under, Begin, End, Rehash or Commit that is no *BusyError, to errors.As,
 // stops the receiver, and so does every one that is ErrStopped: it is not known then
 // what is durable. Others of Open, Sync or a [Copy] are that copy's alone.
 type Store interface {
@@ -133,6 +140,10 @@ type Store interface {
 	// does not take the place of the current one. A *RefusedError says that there
 	// will never be such a copy.
 	Open(id ID, path []string, ended time.Time) (c Copy, rec Record, leaves []Hash, err error)
+
+	// Begin begins copies as Open would, but all of them with one commit. What it
+	// cannot it leaves to Open, and says nothing of it.
+	Begin(list []New) error
 
 	// End says that the file of a copy has left its path at the source: the next
 	// generation has begun, or will. The file in the store is renamed, once.

@@ -57,15 +57,15 @@ func (s *Store) give(sender string, n int64) {
 	s.limits.of(sender).pending -= n
 }
 
-// oneMore says why a sender may not have another file, nil if it may.
-func (s *Store) oneMore(sender string) error {
+// more says why a sender may not have n more files, nil if it may.
+func (s *Store) more(sender string, n int) error {
 	if err := s.highWater(); err != nil {
 		return err
 	}
 	quota := s.quota(sender)
 	s.limits.mu.Lock()
 	defer s.limits.mu.Unlock()
-	if u := s.limits.of(sender); quota.Files > 0 && u.files >= quota.Files {
+	if u := s.limits.of(sender); quota.Files > 0 && u.files+n > quota.Files {
 		return s.busy(retryQuota, "the quota of %s is used up: %d of %d files", sender, u.files, quota.Files)
 	}
 	return nil

@@ -79,12 +79,15 @@ func (s *Store) supersede(id replica.ID) error {
 // begin makes the record of a new copy, under a name that is free. The file is made
 // afterwards: a file that is in no record is not ours.
 func (s *Store) begin(id replica.ID, at []string, ended time.Time) (*record, error) {
-	if err := s.oneMore(id.Sender); err != nil {
+	if err := s.more(id.Sender, 1); err != nil {
 		return nil, err
 	}
-	rest := new(replica.Tree).Rest()
-	r := &record{Record: replica.Record{ID: id, Path: at, Rest: rest, Ended: ended}}
+	r := newRecord(id, at, ended)
 	return r, s.place(nil, r)
+}
+
+func newRecord(id replica.ID, at []string, ended time.Time) *record {
+	return &record{Record: replica.Record{ID: id, Path: at, Rest: new(replica.Tree).Rest(), Ended: ended}}
 }
 
 // nameOf returns the names that the file of a new copy gets: those of its path, and
