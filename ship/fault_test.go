@@ -177,6 +177,7 @@ func TestF3TruncateWhileBehind(t *testing.T) {
 			p.write(500)
 			w.at.up()
 			w.judge(w.at, p)
+			w.down() // what was lost a moment ago is told before the end
 			w.lostBytes(2000)
 			if list, _ := w.sender.Lost(); len(list) != 1 || list[0].From != 10_000 || list[0].To != 12_000 || list[0].Path != p.path || list[0].Reason != "truncated" {
 				t.Errorf("Lost() = %+v, want 10000 to 12000 of %s, truncated", list, p.path)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/logfile"
 	"fairlead/replica"
 	"fairlead/ship/store"
 )
@@ -156,7 +159,11 @@ func TestOneOf(t *testing.T) {
 		stations[name] = s
 		w.to[0] = append(w.to[0], s.destination())
 	}
-	w.tune = func(s *Sender) { s.Failover = 1500 * time.Millisecond }
+	var told bytes.Buffer
+	w.tune = func(s *Sender) {
+		s.Failover = 1500 * time.Millisecond
+		s.Log = slog.New(slog.NewTextHandler(&told, nil))
+	}
 	var pens []*pen
 	for i := range 60 {
 		pens = append(pens, w.newPen(fmt.Sprintf("%d.log", i)).write(1000))
@@ -202,6 +209,10 @@ func TestOneOf(t *testing.T) {
 		})
 	}
 	w.lostBytes(0)
+	w.down()
+	if n := strings.Count(told.String(), "another has its files"); n != count["c"] {
+		t.Errorf("%d files went to another receiver, want the %d of the one that is gone, once each", n, count["c"])
+	}
 }
 
 // Nobody there is said; of a group one is enough.
@@ -229,6 +240,42 @@ func TestUnreachable(t *testing.T) {
 	})
 	if w.sender.Settled() {
 		t.Error("Settled() with a receiver that is not there")
+	}
+	w.down()
+	w.targets = []string{filepath.Join(w.dir, "none.log")}
+	w.up()
+	eventually(t, func() string {
+		if w.sender.Unreachable() == nil {
+			return "nobody was tried yet"
+		}
+		return ""
+	})
+	if w.sender.Settled() {
+		t.Error("Settled() with nothing to ship, to a receiver that is not there")
+	}
+}
+
+// A loss is written down once, whoever tells of it, also by the next process.
+func TestLedger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lost")
+	e := Lost{Time: time.Now(), Path: "/var/log/a \"b\"\n.log", Gen: logfile.NewGenID(), From: 10, To: 30, Reason: "truncated"}
+	for range 2 {
+		l := ledger{path: path}
+		must(t, l.open())
+		must(t, l.add(e))
+		must(t, l.add(e))
+		other := e
+		other.To = 40
+		must(t, l.add(other))
+		list, n := l.all()
+		if len(list) != 2 || n != 50 || list[0].Path != e.Path || list[0].Gen != e.Gen || list[0].From != 10 || list[0].To != 30 || list[0].Reason != e.Reason {
+			t.Errorf("all() = %+v, %d, want two losses of 50 bytes", list, n)
+		}
+	}
+	b, err := os.ReadFile(path)
+	must(t, err)
+	if n := bytes.Count(b, []byte("\n")); n != 2 {
+		t.Errorf("the ledger has %d lines, want 2:\n%s", n, b)
 	}
 }
 
@@ -305,8 +352,8 @@ func TestSenderTurnedAway(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
-	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
-		t.Errorf("Read() = %d, %v, want the end", n, err)
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("Read() = %d, %v, want the end at once", n, err)
 	}
 	cancel()
 	if err := <-done; err != nil {
