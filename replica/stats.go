@@ -49,6 +49,7 @@ func (c *counters) committed(d time.Duration) {
 
 // Stats returns the numbers of now.
 func (r *Receiver) Stats() ReceiverStats {
+	r.setup()
 	r.mu.Lock()
 	st := ReceiverStats{Connections: int64(len(r.sinks)), Copies: int64(len(r.copies))}
 	r.mu.Unlock()
