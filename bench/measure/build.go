@@ -23,6 +23,7 @@ type Peer struct {
 	Descriptors int      // that it holds for each client
 	Env         []string // besides our own
 	Dials       bool     // it connects to the port, when it has something to send
+	Port        int      // 0: any that is free
 }
 
 // SendfileSource is a C server: one growing file to many clients, a thread for each.
@@ -49,6 +50,16 @@ func Compile(ctx context.Context, dir, name string, source []byte) (string, erro
 	cmd := exec.CommandContext(ctx, cc, "-O2", "-pthread", "-x", "c", "-o", path, "-")
 	cmd.Stdin = bytes.NewReader(source)
 	return path, RunQuietly(cmd)
+}
+
+// FindRsyslog returns the path of rsyslogd, which is not in everybody's PATH.
+func FindRsyslog() (string, error) {
+	for _, name := range []string{"rsyslogd", "/usr/sbin/rsyslogd"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("it is not installed (Debian has it as rsyslog)")
 }
 
 // RunQuietly runs a command and shows what it printed only if it failed.

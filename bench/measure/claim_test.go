@@ -47,6 +47,16 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// A figure that a peer does not have is no number.
+func TestCell(t *testing.T) {
+	o := caseOf([]float64{1, 3}, nil).Of(Fairlead)
+	for f, want := range map[Figure]string{P50: "2.0 (1.0–3.0)", P99: "–"} {
+		if got := o.cell(f.To(1)); got != want {
+			t.Errorf("cell(%s) = %q, want %q", f, got, want)
+		}
+	}
+}
+
 // A peer that fails in one turn has no figures and is not tried again; the others go on.
 func TestInTurns(t *testing.T) {
 	tried := map[string]int{}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // raiseDescriptors sets our limit, which servers and helpers inherit, as high as the kernel lets
@@ -36,6 +38,20 @@ func DescriptorLimit() int {
 // Progress tells whoever waits at the terminal what is being measured.
 func Progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, strings.TrimSuffix(format, "\n")+"\n", args...)
+}
+
+// SyncAll has everything of a file system written back before a trial begins: else that would be
+// measured with it.
+func SyncAll(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return nil
 }
 
 // TouchMemory writes to each page of half of the memory that is free, and gives it

@@ -4,6 +4,7 @@ package measure
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -80,6 +81,9 @@ func (o Outcome) cell(c Column) string {
 }
 
 func (s Spread) text(decimals int) string {
+	if math.IsNaN(s.Median) {
+		return "–" // it was not measured
+	}
 	if s.Min == s.Max {
 		return fmt.Sprintf("%.*f", decimals, s.Median)
 	}

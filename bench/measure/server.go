@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,11 +35,15 @@ const StartTimeout = 20 * time.Second
 // Start starts p on a file and returns once it accepts clients. dir is for its log and state, which
 // Stop removes.
 func Start(ctx context.Context, p Peer, dir, file string) (*Server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	port := p.Port
+	if port == 0 {
+		free, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		port = free
 	}
-	dir, err = os.MkdirTemp(dir, "s")
+	dir, err := os.MkdirTemp(dir, "s")
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -56,6 +61,9 @@ func Start(ctx context.Context, p Peer, dir, file string) (*Server, error) {
 	}
 	defer log.Close()
 	s.cmd.Stderr = log
+	// A group of its own: what it forks ends with it.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.cmd.Cancel = s.kill
 	// Nothing of the user's own is touched, and nobody is slowed down by a log line for each client.
 	s.cmd.Env = append(os.Environ(), "HOME="+dir, "STATE_DIRECTORY="+dir, "XDG_STATE_HOME="+dir, "XDG_RUNTIME_DIR="+dir,
 		"RUST_LOG=error", "RUST_BACKTRACE=0")
@@ -65,7 +73,7 @@ func Start(ctx context.Context, p Peer, dir, file string) (*Server, error) {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	go func() {
-		s.cmd.Wait() // how it ends says nothing: we kill it
+		s.cmd.Wait() // how it ended is in ProcessState
 		close(s.ended)
 	}()
 	if p.Dials {
@@ -77,9 +85,9 @@ func Start(ctx context.Context, p Peer, dir, file string) (*Server, error) {
 	return s, nil
 }
 
-// freePort asks the kernel for one. It could be taken until the server binds it; then the trial
+// FreePort asks the kernel for one. It could be taken until the server binds it; then the trial
 // fails, and says so.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
@@ -90,9 +98,8 @@ func freePort() (int, error) {
 
 func (s *Server) waitAccepting() error {
 	for time.Since(s.Began) < StartTimeout {
-		fd, err := Dial(s.Port)
-		if err == nil {
-			return unix.Close(fd)
+		if listens(s.Port) {
+			return nil
 		}
 		select {
 		case <-s.ended:
@@ -106,9 +113,61 @@ func (s *Server) waitAccepting() error {
 	return fmt.Errorf("it accepts no clients after %v", StartTimeout)
 }
 
+// listens says whether somebody accepts at a port. It does not connect: some servers take one
+// client only.
+func listens(port int) bool {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		end, listening := fmt.Appendf(nil, ":%04X", port), []byte("0A")
+		for line := range bytes.Lines(text) {
+			if f := bytes.Fields(line); len(f) > 3 && bytes.HasSuffix(f[1], end) && bytes.Equal(f[3], listening) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Wait waits until the server has ended by itself. An exit code that is not 0 is an error.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !s.cmd.ProcessState.Success() {
+		return s.Blame(errors.New("it did not do its work"))
+	}
+	return nil
+}
+
+// End asks the server to end, and waits for it. How it ends says nothing.
+func (s *Server) End() error {
+	s.cmd.Process.Signal(unix.SIGTERM)
+	select {
+	case <-s.ended:
+		return nil
+	case <-time.After(StartTimeout):
+		return s.Blame(fmt.Errorf("it does not end within %v", StartTimeout))
+	}
+}
+
+// Used is the processor time of a server that has ended, user and system, with that of the
+// processes it waited for.
+func (s *Server) Used() time.Duration {
+	<-s.ended
+	return s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
+}
+
+// kill ends it and what it has forked.
+func (s *Server) kill() error { return unix.Kill(-s.cmd.Process.Pid, unix.SIGKILL) }
+
 // Stop ends the server.
 func (s *Server) Stop() {
-	s.cmd.Process.Kill()
+	s.kill()
 	<-s.ended
 	os.RemoveAll(s.dir)
 }

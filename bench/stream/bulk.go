@@ -120,7 +120,7 @@ func (b bench) bulk(ctx context.Context, p measure.Peer, n int, lines int64, ent
 	if err := readers.WaitReady(); err != nil { // everything is there
 		return nil, s.Blame(err)
 	}
-	if err := syncAll(b.dir); err != nil {
+	if err := measure.SyncAll(b.dir); err != nil {
 		return nil, err
 	}
 	before, err := s.CPU()
@@ -161,19 +161,6 @@ func appendFile(path, from string) error {
 	defer out.Close()
 	if _, err := out.ReadFrom(in); err != nil {
 		return fmt.Errorf("append entries: %w", err)
-	}
-	return nil
-}
-
-// syncAll has everything written back before a trial begins: else that would be measured with it.
-func syncAll(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
 	}
 	return nil
 }

@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
@@ -49,7 +47,7 @@ func (b *bench) findPeers(ctx context.Context, r measure.Run) (leftOut []string)
 			return []string{path, strconv.Itoa(port), file}
 		}})
 	}
-	if path, err := findRsyslog(); err != nil {
+	if path, err := measure.FindRsyslog(); err != nil {
 		leave(rsyslog, err)
 	} else {
 		b.tcp = append(b.tcp, measure.Peer{Name: rsyslog, Dials: true, Argv: func(port int, file string) []string {
@@ -74,15 +72,6 @@ func reference(self, outlet string) measure.Peer {
 	return measure.Peer{Name: encodeOnce, Argv: func(port int, file string) []string {
 		return []string{self, "reference", outlet, strconv.Itoa(port), file}
 	}}
-}
-
-func findRsyslog() (string, error) {
-	for _, name := range []string{"rsyslogd", "/usr/sbin/rsyslogd"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("it is not installed (Debian has it as rsyslog)")
 }
 
 // rsyslogConfig follows a file and sends what is appended to one client, as the same JSON lines. Its
