@@ -48,6 +48,10 @@ bench-serve:
 bench-stream:
 	go run ./bench/stream
 
+# Shipping beside its limit, socat, rsync and rsyslog; writes bench/SHIP.md.
+bench-ship:
+	go run ./bench/ship
+
 # Builds for every system it must build for.
 cross:
 	.ci/run cross
@@ -67,6 +71,6 @@ night:
 	$(MAKE) fuzz FUZZTIME=1h FUZZREST=10m
 	$(MAKE) sim SEEDS=200000
 	RACEALL=1 RACEARGS='-count=5 -timeout=2h' .ci/run race
-	$(MAKE) bench bench-serve bench-stream
+	$(MAKE) bench bench-serve bench-stream bench-ship
 
-.PHONY: all build run test race fuzz sim lint bench bench-serve bench-stream cross dist night
+.PHONY: all build run test race fuzz sim lint bench bench-serve bench-stream bench-ship cross dist night
