@@ -3,20 +3,14 @@ package ship
 import (
 	"os"
 	"path/filepath"
-	"time"
 
 	"fairlead/logfile"
 	"fairlead/replica"
 )
 
-// leaves are the hashes of what was read, a file of them for each generation, from
-// when it is first sent until all receivers have it and it is gone: so the next
-// process knows which of those that are gone were not sent to their end. They are a
-// cache: nothing waits for the disk, and no error matters.
+// leaves are the hashes of what was read, a file of them for each generation that has
+// a MiB. They are a cache: nothing waits for the disk, and no error matters.
 type leaves struct{ dir string }
-
-// leavesAge is how long those of a generation that no log knows are kept.
-const leavesAge = 30 * 24 * time.Hour
 
 func (l leaves) path(gen logfile.GenID) string { return filepath.Join(l.dir, gen.String()) }
 
@@ -53,28 +47,13 @@ func (l leaves) Keep(gen logfile.GenID, first int, list []replica.Hash) {
 // file is there.
 func (leaves) Drop(logfile.GenID) {}
 
-// begin notes that a generation is being sent.
-func (l leaves) begin(gen logfile.GenID) {
-	if f, err := os.OpenFile(l.path(gen), os.O_WRONLY|os.O_CREATE, 0o600); err == nil {
-		f.Close()
-		now := time.Now()
-		os.Chtimes(l.path(gen), now, now)
-	}
-}
-
-// begun says whether that was noted.
-func (l leaves) begun(gen logfile.GenID) bool {
-	_, err := os.Lstat(l.path(gen))
-	return err == nil
-}
-
 func (l leaves) forget(gen logfile.GenID) { os.Remove(l.path(gen)) }
 
-// tidy removes those of generations that have not been sent for long.
-func (l leaves) tidy(now time.Time) {
+// tidy removes those of generations that are not being sent any more.
+func (l leaves) tidy(sent func(logfile.GenID) bool) {
 	entries, _ := os.ReadDir(l.dir)
 	for _, e := range entries {
-		if fi, err := e.Info(); err == nil && now.Sub(fi.ModTime()) > leavesAge {
+		if id, err := logfile.ParseGenID(e.Name()); err != nil || !sent(id) {
 			os.Remove(filepath.Join(l.dir, e.Name()))
 		}
 	}

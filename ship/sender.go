@@ -33,6 +33,7 @@ type Sender struct {
 	wake   chan struct{}
 	links  [][]*link // as To
 	leaves leaves
+	begun  begun
 	ledger ledger
 
 	mu      sync.Mutex // guards what follows
@@ -89,6 +90,7 @@ func (s *Sender) Open() error {
 	if err := os.MkdirAll(s.leaves.dir, 0o700); err != nil {
 		return fmt.Errorf("make the state of ship: %w", err)
 	}
+	s.begun.open(filepath.Join(s.State, "begun"), time.Now())
 	instance, err := instanceIn(s.State)
 	if err != nil {
 		return err
@@ -137,7 +139,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer s.release()
 	s.join()
 	s.work()
-	s.leaves.tidy(time.Now()) // those of what is there are as of now
+	s.leaves.tidy(s.begun.has)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
@@ -236,6 +238,7 @@ func (s *Sender) work() {
 		s.settle(sh)
 		sh.log.Notify(st.Seq, func() { s.mark(sh) })
 	}
+	s.begun.write()
 	s.mu.Lock()
 	s.working = false
 	s.mu.Unlock()
@@ -246,12 +249,12 @@ func (s *Sender) take(l *logfile.Log, g *logfile.Gen) {
 	s.mu.Lock()
 	e := s.gens[g.ID]
 	fresh := e == nil
-	if fresh && !g.Readable && !s.leaves.begun(g.ID) {
+	if fresh && !g.Readable && !s.begun.has(g.ID) {
 		s.mu.Unlock()
 		return // it was gone before we began, or is sealed everywhere
 	}
 	if fresh {
-		s.leaves.begin(g.ID)
+		s.begun.add(g.ID, time.Now())
 		e = &sending{generation: &generation{id: g.ID}, done: make([]bool, len(s.links)), as: make([]seal, len(s.links))}
 		s.gens[g.ID] = e
 	}
@@ -296,6 +299,7 @@ func (s *Sender) everySecond(now time.Time) {
 	}
 	if s.seconds++; s.seconds%forgetEvery == 0 {
 		s.forget()
+		s.begun.write()
 	}
 }
 
@@ -365,6 +369,7 @@ func (s *Sender) forget() {
 	for _, e := range over {
 		if _, part, _ := e.newest(); part == nil || !part.Readable {
 			s.leaves.forget(e.id)
+			s.begun.drop(e.id)
 			s.mu.Lock()
 			delete(s.gens, e.id)
 			s.mu.Unlock()
