@@ -117,21 +117,7 @@ func newLimit(bytesPerSecond int64) replica.Limit {
 	if bytesPerSecond <= 0 {
 		return nil
 	}
-	return chunked{rate.NewLimiter(rate.Limit(bytesPerSecond), int(max(64<<10, min(bytesPerSecond/4, 1<<20))))}
-}
-
-// chunked takes more than a limiter's burst, a burst at a time.
-type chunked struct{ *rate.Limiter }
-
-func (c chunked) WaitN(ctx context.Context, n int) error {
-	for n > 0 {
-		part := min(n, c.Burst())
-		if err := c.Limiter.WaitN(ctx, part); err != nil {
-			return err
-		}
-		n -= part
-	}
-	return nil
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(max(64<<10, min(bytesPerSecond/4, 1<<20))))
 }
 
 // A meter is a rate, as it was over the last seconds.

@@ -17,14 +17,13 @@ import (
 	"fairlead/replica"
 )
 
-// A Sender sends the logs of a set, each generation whole, to every group of
-// receivers. Its fields are set before use.
+// A Sender sends the logs of a set, but for copies of other machines', each generation
+// whole, to every group of receivers. Its fields are set before use.
 type Sender struct {
 	Files    *logfile.Set
-	State    string                 // directory of our own
-	To       []Group                // each gets a whole copy
-	Wants    func(name string) bool // which logs; nil: all of this machine, and no copies of others'
-	Name     string                 // what we call ourselves
+	State    string  // directory of our own
+	To       []Group // each gets a whole copy
+	Name     string  // what we call ourselves
 	Software string
 	Rate     int64         // bytes per second to each receiver; 0: no limit
 	Failover time.Duration // how long a receiver is waited for before another of its group has its files: DefaultFailover
@@ -176,7 +175,7 @@ func (s *Sender) join() {
 		s.mu.Lock()
 		_, known := s.logs[l]
 		s.mu.Unlock()
-		if known || !s.wants(l) {
+		if known || !isOurs(l) {
 			continue
 		}
 		sh := &shipped{log: l, follow: logfile.Follow(l, oldest(l.Stat()))}
@@ -187,12 +186,8 @@ func (s *Sender) join() {
 	}
 }
 
-func (s *Sender) wants(l *logfile.Log) bool {
-	if s.Wants == nil {
-		return filepath.IsAbs(l.Name())
-	}
-	return s.Wants(l.Name())
-}
+// isOurs says that a log is of this machine: a copy of another's is SENDER:PATH.
+func isOurs(l *logfile.Log) bool { return filepath.IsAbs(l.Name()) }
 
 // oldest is the first byte of what a log still has.
 func oldest(st logfile.Stat) logfile.From {
@@ -248,30 +243,34 @@ func (s *Sender) work() {
 func (s *Sender) take(l *logfile.Log, g *logfile.Gen) {
 	s.mu.Lock()
 	e := s.gens[g.ID]
-	fresh := e == nil
-	if fresh && !g.Readable && !s.begun.has(g.ID) {
-		s.mu.Unlock()
-		return // it was gone before we began, or is sealed everywhere
-	}
-	if fresh {
-		s.begun.add(g.ID, time.Now())
-		e = &sending{generation: &generation{id: g.ID}, done: make([]bool, len(s.links)), as: make([]seal, len(s.links))}
-		s.gens[g.ID] = e
-	}
 	s.mu.Unlock()
-	e.part(l)
-	if fresh {
-		for _, group := range s.links {
-			to := choose(group, e.Stat().Path, s.failover())
-			e.to = append(e.to, to)
-			to.source.Add(e)
+	if e == nil {
+		if g.Readable || s.begun.has(g.ID) { // else it was gone before we began, or is sealed everywhere
+			s.begin(l, g.ID)
 		}
 		return
 	}
+	e.part(l)
 	for i, to := range e.to {
 		if !e.done[i] {
 			to.source.Changed(g.ID)
 		}
+	}
+}
+
+// begin chooses who gets a generation.
+func (s *Sender) begin(l *logfile.Log, id logfile.GenID) {
+	s.begun.add(id, time.Now())
+	e := &sending{generation: &generation{id: id, logs: []*logfile.Log{l}}, done: make([]bool, len(s.links)), as: make([]seal, len(s.links))}
+	path := e.Stat().Path
+	for _, group := range s.links {
+		e.to = append(e.to, choose(group, path, s.failover()))
+	}
+	s.mu.Lock()
+	s.gens[id] = e
+	s.mu.Unlock()
+	for _, to := range e.to {
+		to.source.Add(e)
 	}
 }
 

@@ -65,7 +65,7 @@ func (s *Sender) Settled() bool {
 	s.mu.Lock()
 	pending := len(s.dirty) > 0 || s.working
 	for _, l := range s.Files.Logs() {
-		pending = pending || s.logs[l] == nil && s.wants(l)
+		pending = pending || s.logs[l] == nil && isOurs(l)
 	}
 	s.mu.Unlock()
 	for _, group := range s.links {

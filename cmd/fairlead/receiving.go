@@ -90,9 +90,9 @@ func (r *receiving) close() error {
 // whoever has bound them.
 func (r *receiving) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer cancel()
 	joining := r.port.Listener(trust.ALPNJoin)
 	wg.Go(func() {
 		if err := r.join.Serve(ctx, joining); err != nil {
@@ -100,7 +100,6 @@ func (r *receiving) run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { r.prune(ctx) })
-	defer cancel()
 	return r.receiver.Serve(ctx, r.port.Listener(alpnReplica))
 }
 
@@ -156,10 +155,13 @@ func (c *received) begin(s *store.Store) {
 	}
 	for name, list := range byName {
 		slices.SortStableFunc(list, func(a, b there) int {
-			if a.rec.Ended.IsZero() != b.rec.Ended.IsZero() {
-				return cmp.Compare(b.rec.Ended.Unix(), a.rec.Ended.Unix()) // the current one is the last
+			switch current := a.rec.Ended.IsZero(); {
+			case current == b.rec.Ended.IsZero():
+				return a.rec.Ended.Compare(b.rec.Ended)
+			case current:
+				return 1 // the last
 			}
-			return a.rec.Ended.Compare(b.rec.Ended)
+			return -1
 		})
 		told := c.set.Told(name)
 		gens := make([]logfile.ToldGen, len(list))

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -106,7 +104,7 @@ func openShip(s *settings, m machines, state string, set *logfile.Set, log *slog
 	}
 	hostname, _ := os.Hostname()
 	sender := &ship.Sender{
-		Files: set, State: dir, To: groups, Wants: filepath.IsAbs, Name: hostname, Software: "fairlead " + buildVersion().Version,
+		Files: set, State: dir, To: groups, Name: hostname, Software: "fairlead " + buildVersion().Version,
 		Rate: int64(s.Ship.Rate), Failover: s.Ship.Failover, Log: log.With("room", "ship"),
 	}
 	if err := sender.Open(); err != nil {
@@ -166,17 +164,13 @@ func (s *shipping) close() error {
 
 // senderOf is who is at the other end of a connection to the port of machines.
 func (m machines) senderOf(conn net.Conn) (name string, ok bool) {
-	tlsConn, is := conn.(*tls.Conn)
-	if !is {
-		return "", false
-	}
-	key, ok := trust.PeerKey(tlsConn)
+	key, ok := trust.PeerKey(conn)
 	if !ok {
 		return "", false
 	}
 	known, ok := m.trusted.Lookup(key)
 	if !ok || !known.Has(trust.RoleSend) {
-		return fmt.Sprint(key), false
+		return key.String(), false
 	}
 	return known.Name, true
 }
