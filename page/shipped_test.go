@@ -48,14 +48,15 @@ func (h *host) receiver() (name string, end func()) {
 	}
 	h.t.Cleanup(end)
 	addr := ""
-	for limit := time.Now().Add(20 * time.Second); addr == ""; {
-		if time.Now().After(limit) {
+	for limit := time.After(20 * time.Second); addr == ""; {
+		select {
+		case <-limit:
 			h.t.Fatalf("the receiver does not listen: %s", errs.String())
+		case <-time.After(10 * time.Millisecond):
 		}
 		if _, text, ok := strings.Cut(errs.String(), `"127.0.0.1:`); ok {
 			addr = "127.0.0.1:" + text[:strings.IndexByte(text, '"')]
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	token := strings.TrimSpace(h.fairlead("invite", "-q", "--state", state, "--advertise", addr))
 	h.fairlead("join", token, "--name", "web1", "--state", h.state)
