@@ -169,6 +169,8 @@ func whyNot(err error) (reason, cure string) {
 // A badRequestError is the fault of who asks.
 type badRequestError struct{ error }
 
+func (e *badRequestError) Unwrap() error { return e.error }
+
 // readJoin reads the line of a machine that joins.
 func readJoin(r io.Reader) (request joinRequest, err error) {
 	line, err := readLine(r)

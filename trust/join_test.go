@@ -195,6 +195,19 @@ func TestJoinRequests(t *testing.T) {
 	}
 }
 
+// Whoever connects and says nothing looks whether we are here: that is no news.
+func TestJoinSilent(t *testing.T) {
+	hub := newHub(t)
+	conn := hub.dial(t, newKey(t), trust.ALPNJoin)
+	conn.(interface{ CloseWrite() error }).CloseWrite()
+	if b, _ := io.ReadAll(conn); len(b) > 0 {
+		t.Errorf("answer %q, want none", b)
+	}
+	if st := hub.server.Stats(); st.Refused != 0 || strings.Contains(hub.log.String(), "not let in") {
+		t.Errorf("%+v, and the log is %s", st, hub.log.String())
+	}
+}
+
 // Fields of a later version do not matter.
 func TestJoinLaterVersion(t *testing.T) {
 	hub := newHub(t)
