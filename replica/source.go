@@ -118,6 +118,20 @@ func (s *Source) Add(f File) {
 	}
 }
 
+// Remove stops sending a file: another receiver is to have it. What this one has it
+// keeps.
+func (s *Source) Remove(gen logfile.GenID) {
+	s.setup()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.byGen[gen]; c != nil {
+		c.reset(closed)
+		delete(s.byGen, gen)
+		delete(s.byID, c.id)
+		delete(s.resting, c)
+	}
+}
+
 // Changed says that there may be news of a file. It may be called from anywhere.
 func (s *Source) Changed(gen logfile.GenID) {
 	s.setup()

@@ -77,6 +77,16 @@ func (s *Source) Stats() SourceStats {
 	return SourceStats{Sent: s.sent.Load(), Acked: s.total, Resumes: s.resumes, Divergences: s.divergences}
 }
 
+// Acked is how much of a file is durable at the receiver; 0 if it is not being sent.
+func (s *Source) Acked(gen logfile.GenID) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.byGen[gen]; c != nil {
+		return c.acked
+	}
+	return 0
+}
+
 // A FileStatus is how far a file has come at a receiver.
 type FileStatus struct {
 	File   File
