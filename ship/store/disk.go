@@ -111,6 +111,9 @@ func kind(m fs.FileMode) string {
 
 // dir opens the directory that a name is in; mk makes those that are missing.
 func (d *disk) dir(name string, mk bool) (dir *os.Root, base string, err error) {
+	if dir := d.dirAtOnce(path.Dir(name)); dir != nil {
+		return dir, path.Base(name), nil
+	}
 	if dir, err = d.root.OpenRoot("."); err != nil {
 		return nil, "", err
 	}

@@ -52,6 +52,25 @@ func syncfsTells(dir *os.File) bool {
 	return major > 5 || major == 5 && minor >= 8
 }
 
+// dirAtOnce opens a directory without a step for each part of its name, of which
+// none may be a symlink. It returns nil if that does not work, for whatever reason:
+// step finds out what is wrong.
+func (d *disk) dirAtOnce(name string) *os.Root {
+	fd, err := unix.Openat2(int(d.self.Fd()), name, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	dir, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd)) // what fd is, wherever its name leads by now
+	if err != nil {
+		return nil
+	}
+	return dir
+}
+
 func nameMax(dir *os.File) int {
 	var st unix.Statfs_t
 	if unix.Fstatfs(int(dir.Fd()), &st) != nil || st.Namelen <= 0 {

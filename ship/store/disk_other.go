@@ -13,6 +13,8 @@ func syncfs(*os.File) error { return errors.ErrUnsupported }
 
 func syncfsTells(*os.File) bool { return false }
 
+func (d *disk) dirAtOnce(string) *os.Root { return nil }
+
 func nameMax(*os.File) int { return 255 }
 
 // A space is how much the disk has, in bytes.

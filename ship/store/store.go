@@ -26,7 +26,7 @@ type Options struct {
 	Quota     func(sender string) Quota // nil: there are none
 	Keep      time.Duration             // how long an ended copy stays: for ever
 	KeepBytes int64                     // how much the ended copies may take together: no limit
-	MaxOpen   int                       // idle descriptors held: a quarter of the limit, at most 512
+	MaxOpen   int                       // idle descriptors held: a quarter of the limit, at most 1024
 
 	// Told is called after each durable change of a record: it began, grew, ended,
 	// was sealed or pruned, has another path. It is not called for two changes of
@@ -51,7 +51,7 @@ func (o Options) filled() Options {
 		o.HighWater = 0.95
 	}
 	if o.MaxOpen <= 0 {
-		o.MaxOpen = max(1, min(512, descriptorLimit()/4))
+		o.MaxOpen = max(1, min(1024, descriptorLimit()/4))
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -313,6 +313,9 @@ func (s *Store) release(ids ...replica.ID) {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		delete(s.claims, id)
+	}
+	if len(s.claims) == 0 && len(ids) > 100 {
+		s.claims = make(map[replica.ID]bool) // a map that was large stays so
 	}
 	s.freed.Broadcast()
 }
