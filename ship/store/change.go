@@ -27,6 +27,19 @@ func (c *change) pages() int {
 	return n
 }
 
+// bytes is how many a change may add, about: the names are in the record, and keys
+// of others.
+func (c *change) bytes() int64 {
+	n := 512 + 80*len(c.leaves) + 3*len(c.new.Sender) + 3*len(c.new.file)
+	for _, part := range c.new.Path {
+		n += 2 * len(part)
+	}
+	if i := c.intent; i != nil {
+		n += len(i.from) + 2*len(i.to) + len(i.with)
+	}
+	return int64(n)
+}
+
 // An intent says what is being done with the file of a copy, so that it is finished
 // if we are killed meanwhile.
 type intent struct {
@@ -81,12 +94,13 @@ func decodeIntent(key, value []byte) (*intent, error) {
 // change makes changes durable, all of them or none. The errors are those of
 // update.
 func (j *journal) change(cs []change) error {
-	pages, frees := 8, true // what leads to them, and the list of free ones
+	n := needs{pages: 8, adds: 8 * reservePage, frees: true} // what leads to them, and the list of free ones
 	for i := range cs {
-		pages += cs[i].pages()
-		frees = frees && cs[i].new.State == replica.Pruned
+		n.pages += cs[i].pages()
+		n.adds += cs[i].bytes()
+		n.frees = n.frees && cs[i].new.State == replica.Pruned
 	}
-	return j.update(pages, frees, func(tx *bolt.Tx) error {
+	return j.update(n, func(tx *bolt.Tx) error {
 		st, err := readState(tx)
 		if err != nil {
 			return err

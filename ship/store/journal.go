@@ -57,7 +57,7 @@ func openJournal(own *os.Root, name string, around seam) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = j.update(len(buckets), false, func(tx *bolt.Tx) error {
+	err = j.update(needs{pages: len(buckets), adds: int64(len(buckets)) * reservePage}, func(tx *bolt.Tx) error {
 		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -138,16 +138,23 @@ const (
 	reservePage = 4 << 10 // for each page that an update may touch
 )
 
-// update makes durable what f does, which touches so many pages, and frees some. A *replica.BusyError
+// needs are what an update may need at the most.
+type needs struct {
+	pages int   // that it touches
+	adds  int64 // bytes that are new
+	frees bool  // more than it adds
+}
+
+// update makes durable what f does, for which it needs so much. A *replica.BusyError
 // says that there is no room, and that nothing was changed; an error of f the same.
 // After any other error it is not known what is durable.
-func (j *journal) update(pages int, frees bool, f func(tx *bolt.Tx) error) error {
+func (j *journal) update(n needs, f func(tx *bolt.Tx) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken {
 		return errBroken
 	}
-	if err := j.reserve(int64(pages)*reservePage, frees); err != nil {
+	if err := j.reserve(n); err != nil {
 		return err
 	}
 	var refused error
@@ -185,12 +192,15 @@ func (j *journal) look(tx *bolt.Tx) error {
 	return nil
 }
 
-// reserve gets room for n bytes more than are used. The caller holds mu.
-func (j *journal) reserve(n int64, frees bool) error {
+// reserve gets room for an update beyond what is used: it writes the pages that it
+// touches anew, which cannot be more than there are, and what it adds, in pages that
+// may be half full. The caller holds mu.
+func (j *journal) reserve(n needs) error {
 	st := j.db.Stats()
-	n -= int64(st.FreePageN+st.PendingPageN) * int64(j.db.Info().PageSize)
-	end := j.used + max(n, 0)
-	if !frees {
+	free := int64(st.FreePageN+st.PendingPageN) * int64(j.db.Info().PageSize)
+	most := min(int64(n.pages)*reservePage, j.used-free+2*n.adds)
+	end := j.used + max(most-free, 0)
+	if !n.frees {
 		end += reserve
 	}
 	if end <= j.room {
