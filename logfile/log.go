@@ -261,6 +261,7 @@ func (l *Log) lookCurrent(now time.Time, i info, real string) {
 		g.held.linked()
 	}
 	if !g.isOpen() && g.isAsSeen(i) {
+		g.tidy()
 		l.fail(nil)
 		return
 	}

@@ -51,16 +51,36 @@ type channel struct {
 	complete bool // the copy is sealed: it gets no more
 	listed   bool // in ready
 
-	task  *task // what is to be found out while the state is proving
-	seal  Seal
-	until time.Time // when it is looked at again
-	tries int       // in a row that came to nothing
-	err   error     // the last
+	task    *task    // what is to be found out while the state is proving
+	seal    *Seal    // what it is ended with
+	trouble *trouble // why it has to wait; nil: it need not
 
 	size   int64     // as last seen
 	lost   bool      // what is behind sent cannot be read any more
 	behind time.Time // since when something is not acknowledged
 	mark   int64     // behind is gone when so much is
+}
+
+// A trouble is what came to nothing. Few of many channels have one.
+type trouble struct {
+	until time.Time // when it is tried again
+	tries int       // in a row
+	err   error     // the last
+}
+
+// last is the error, nil if there is none.
+func (t *trouble) last() error {
+	if t == nil {
+		return nil
+	}
+	return t.err
+}
+
+// passed forgets the error, but not how often it came.
+func (t *trouble) passed() {
+	if t != nil {
+		t.err = nil
+	}
 }
 
 // reset is what a connection that ended leaves of a channel.
@@ -225,7 +245,7 @@ func (s *Source) flow(c *channel, st FileStat) {
 		s.again(c)
 	case c.complete:
 		if st.Final {
-			c.seal = Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)}
+			c.seal = &Seal{N: sent, Proof: c.tree.Proof(), Size: max(st.Size, sent), Reason: lostReason(st)}
 			s.done(c)
 		}
 	case st.Adopted && !c.adopted && sent > 0 && !c.lost:
@@ -263,7 +283,7 @@ func (s *Source) lose(c *channel, st FileStat) {
 
 // finish seals.
 func (s *Source) finish(c *channel, seal Seal) {
-	c.seal, c.state = seal, sealing
+	c.seal, c.state = &seal, sealing
 	s.put(sealFrame(c.id, 0, seal))
 }
 
@@ -274,14 +294,14 @@ func (s *Source) part(c *channel, n int64, st FileStat) {
 	if st.Size < n {
 		reason = Regressed
 	}
-	c.seal, c.state, c.apart = Seal{N: n, Size: st.Size, Reason: reason}, sealing, true
-	s.put(sealFrame(c.id, flagDiverged, c.seal))
+	c.seal, c.state, c.apart = &Seal{N: n, Size: st.Size, Reason: reason}, sealing, true
+	s.put(sealFrame(c.id, flagDiverged, *c.seal))
 }
 
 // sealed is the receiver's word that a copy is ended for good.
 func (s *Source) sealed(c *channel) {
 	if c.apart {
-		s.note(Event{Kind: Apart, File: c.file, Gen: c.gen, Seal: c.seal})
+		s.note(Event{Kind: Apart, File: c.file, Gen: c.gen, Seal: *c.seal})
 		s.again(c)
 		return
 	}
@@ -307,7 +327,7 @@ func (s *Source) call(c *channel, gen logfile.GenID) {
 
 // done forgets a file: the receiver has it, and it will not grow.
 func (s *Source) done(c *channel) {
-	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: c.seal})
+	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: *c.seal})
 	s.Leaves.Drop(c.file.Gen())
 	delete(s.byGen, c.file.Gen())
 	delete(s.byCopy, c.gen)
@@ -327,11 +347,16 @@ func (s *Source) note(e Event) {
 // rest leaves a channel alone for a while.
 func (s *Source) rest(c *channel, d time.Duration, err error) {
 	c.reset(busy)
-	c.tries++
-	c.until = s.Now().Add(min(d<<min(c.tries-1, 6), max(d, time.Minute)))
+	t := c.trouble
+	if t == nil {
+		t = new(trouble)
+		c.trouble = t
+	}
+	t.tries++
+	t.until = s.Now().Add(min(d<<min(t.tries-1, 6), max(d, time.Minute)))
 	s.resting[c] = struct{}{}
-	if c.err == nil || c.err.Error() != err.Error() {
-		c.err = err
+	if t.err == nil || t.err.Error() != err.Error() {
+		t.err = err
 		s.note(Event{Kind: Stuck, File: c.file, Gen: c.gen, Err: err})
 	}
 }
@@ -358,7 +383,7 @@ func (s *Source) acked(ch uint32, n int64) {
 		return
 	}
 	s.total += n - c.acked
-	c.acked, c.tries, c.err = n, 0, nil
+	c.acked, c.trouble = n, nil
 	if n >= c.mark {
 		if c.behind = (time.Time{}); n < c.size {
 			c.behind, c.mark = s.Now(), c.size

@@ -76,11 +76,15 @@ func (s *Source) Prove(ctx context.Context) bool {
 	return true
 }
 
-// settle locks s.mu and says whether a task's result is still asked for. When ctx has
-// ended it may be none.
+// settle locks s.mu and says whether a task's result is still asked for: it is its
+// channel's no more. When ctx has ended there may be none.
 func (s *Source) settle(ctx context.Context, c *channel, t *task) bool {
 	s.mu.Lock()
-	return ctx.Err() == nil && s.up && c.task == t && s.byID[c.id] == c
+	if ctx.Err() != nil || !s.up || c.task != t || s.byID[c.id] != c {
+		return false
+	}
+	c.task = nil
+	return true
 }
 
 // proved is for an AT. adopted: the copy that the file is read from was proven.
@@ -108,7 +112,8 @@ func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, ado
 	case !same:
 		s.part(c, t.n, st)
 	default:
-		c.tree, c.sent, c.state, c.err, c.complete = tree, t.n, flowing, nil, t.sealed
+		c.tree, c.sent, c.state, c.complete = tree, t.n, flowing, t.sealed
+		c.trouble.passed()
 		c.adopted = st.Adopted // the proof was of the file as it is now
 		s.flow(c, st)
 		if t.n > 0 {
@@ -121,7 +126,7 @@ func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, ado
 // so nothing has to be proven.
 func (s *Source) finishUnread(c *channel, t *task, st FileStat) {
 	if t.sealed {
-		c.seal = Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
+		c.seal = &Seal{N: t.n, Proof: t.proof, Size: max(st.Size, t.n), Reason: lostReason(st)}
 		s.done(c)
 		return
 	}

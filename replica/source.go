@@ -176,7 +176,10 @@ func (s *Source) Disconnected() {
 	clear(s.resting)
 	for _, c := range s.byGen {
 		c.reset(closed)
-		c.listed, c.tries = false, 0
+		c.listed = false
+		if c.trouble != nil {
+			c.trouble.tries = 0
+		}
 	}
 }
 
@@ -216,11 +219,11 @@ func (s *Source) Tick() (next time.Time) {
 	}
 	for _, c := range inOrder(resting) {
 		switch {
-		case !now.Before(c.until):
+		case !now.Before(c.trouble.until):
 			delete(s.resting, c)
 			s.hint(c)
-		case next.IsZero() || c.until.Before(next):
-			next = c.until
+		case next.IsZero() || c.trouble.until.Before(next):
+			next = c.trouble.until
 		}
 	}
 	return next
@@ -400,6 +403,9 @@ func (h *hints) take(n int) []logfile.GenID {
 	}
 	for _, gen := range list {
 		delete(h.gens, gen)
+	}
+	if len(h.gens) == 0 && len(list) == lookAt {
+		h.gens = nil // a map that was large stays so
 	}
 	return list
 }

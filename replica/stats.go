@@ -111,7 +111,7 @@ func (s *Source) Files() []FileStatus {
 	}
 	list := make([]FileStatus, 0, len(all))
 	for _, c := range inOrder(all) {
-		list = append(list, FileStatus{c.file, c.gen, c.path, c.state.String(), c.size, c.sent, c.acked, c.behind, c.err})
+		list = append(list, FileStatus{c.file, c.gen, c.path, c.state.String(), c.size, c.sent, c.acked, c.behind, c.trouble.last()})
 	}
 	return list
 }

@@ -17,8 +17,9 @@ type generation struct {
 
 	mu    sync.Mutex // guards what follows
 	logs  []*logfile.Log
-	last  replica.FileStat
-	named *logfile.Log // that last.Path is the name of
+	last  *logfile.Gen // that was newest
+	named *logfile.Log // that path is the name of
+	path  []string
 }
 
 func (g *generation) Gen() logfile.GenID { return g.id }
@@ -60,21 +61,21 @@ func (g *generation) Stat() replica.FileStat {
 	log, part, current := g.newest()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if part == nil {
-		g.last.Ended, g.last.Final, g.last.Readable = true, true, false
-		return g.last
-	}
-	if g.named != log {
-		g.named, g.last.Path = log, names(log.Name())
+	over := part == nil
+	if over {
+		if part = g.last; part == nil {
+			return replica.FileStat{Path: g.path, Ended: true, Final: true}
+		}
+	} else if g.last = part; g.named != log {
+		g.named, g.path = log, names(log.Name())
 	}
 	st := replica.FileStat{
-		Path: g.last.Path, Size: part.Size, Modified: part.Modified,
-		Ended: !current, Final: part.Final, Readable: part.Readable, Adopted: part.Adopted,
+		Path: g.path, Size: part.Size, Modified: part.Modified,
+		Ended: !current, Final: part.Final || over, Readable: part.Readable && !over, Adopted: part.Adopted,
 	}
 	if part.End != nil {
 		st.Reason = reasons[part.End.Reason]
 	}
-	g.last = st
 	return st
 }
 

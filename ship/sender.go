@@ -62,10 +62,19 @@ type shipped struct {
 
 // A sending is a generation and who gets it.
 type sending struct {
-	*generation
-	to   []*link // one of each group
-	done []bool  // sealed there
-	as   []seal  // what done has
+	generation
+	to []recipient // one of each group
+}
+
+// A recipient is the receiver of a group that gets a generation.
+type recipient struct {
+	*link
+	has *seal // once it has all of it
+}
+
+// done says that all have all of it.
+func (e *sending) done() bool {
+	return !slices.ContainsFunc(e.to, func(r recipient) bool { return r.has == nil })
 }
 
 // A seal is what is known of a sealed copy.
@@ -251,8 +260,10 @@ func (s *Sender) take(l *logfile.Log, g *logfile.Gen) {
 		return
 	}
 	e.part(l)
-	for i, to := range e.to {
-		if !e.done[i] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, to := range e.to {
+		if to.has == nil {
 			to.source.Changed(g.ID)
 		}
 	}
@@ -261,10 +272,10 @@ func (s *Sender) take(l *logfile.Log, g *logfile.Gen) {
 // begin chooses who gets a generation.
 func (s *Sender) begin(l *logfile.Log, id logfile.GenID) {
 	s.begun.add(id, time.Now())
-	e := &sending{generation: &generation{id: id, logs: []*logfile.Log{l}}, done: make([]bool, len(s.links)), as: make([]seal, len(s.links))}
+	e := &sending{generation: generation{id: id, logs: []*logfile.Log{l}}, to: make([]recipient, 0, len(s.links))}
 	path := e.Stat().Path
 	for _, group := range s.links {
-		e.to = append(e.to, choose(group, path, s.failover()))
+		e.to = append(e.to, recipient{link: choose(group, path, s.failover())})
 	}
 	s.mu.Lock()
 	s.gens[id] = e
@@ -294,6 +305,9 @@ func (s *Sender) everySecond(now time.Time) {
 		s.acked = acked
 		for sh := range s.behind {
 			s.settle(sh)
+		}
+		if len(s.behind) == 0 {
+			s.behind = make(map[*shipped]struct{}) // one that was large stays so
 		}
 	}
 	if s.seconds++; s.seconds%forgetEvery == 0 {
@@ -335,20 +349,20 @@ func (s *Sender) failOver(group int, now time.Time) {
 	s.mu.Lock()
 	var moving []*sending
 	for _, e := range s.gens {
-		if group < len(e.to) && !e.done[group] && e.to[group].downFor(now) > s.failover() {
+		if group < len(e.to) && e.to[group].has == nil && e.to[group].downFor(now) > s.failover() {
 			moving = append(moving, e)
 		}
 	}
 	s.mu.Unlock()
 	for _, e := range moving {
-		from := e.to[group]
+		from := e.to[group].link
 		to := choose(links, e.Stat().Path, s.failover())
 		if to == from {
 			continue
 		}
 		from.source.Remove(e.id)
 		s.mu.Lock()
-		e.to[group] = to
+		e.to[group].link = to
 		s.mu.Unlock()
 		to.source.Add(e)
 		s.log().Warn("a receiver cannot be reached: another has its files", "peer", to.to.Name, "gen", e.id.Short(), "from", from.to.Name)
@@ -360,7 +374,7 @@ func (s *Sender) forget() {
 	s.mu.Lock()
 	var over []*sending
 	for _, e := range s.gens {
-		if !slices.Contains(e.done, false) {
+		if e.done() {
 			over = append(over, e)
 		}
 	}
@@ -385,8 +399,8 @@ func (s *Sender) ackedOf(gen logfile.GenID) int64 {
 		return 0
 	}
 	least := int64(1<<63 - 1)
-	for i, to := range e.to {
-		if !e.done[i] {
+	for _, to := range e.to {
+		if to.has == nil {
 			least = min(least, to.source.Acked(gen))
 		}
 	}
@@ -411,7 +425,7 @@ func (s *Sender) events(group int, l *link) {
 		case replica.Done:
 			s.mu.Lock()
 			if g := s.gens[e.File.Gen()]; g != nil {
-				g.done[group], g.as[group] = true, seal{e.Gen, e.Seal.N}
+				g.to[group].has = &seal{e.Gen, e.Seal.N}
 			}
 			s.mu.Unlock()
 			log.Info("the receiver has all of a generation", "n", e.Seal.N)

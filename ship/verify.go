@@ -42,13 +42,13 @@ func (s *Sender) candidates(group int, l *link) (list []Candidate) {
 	s.mu.Lock()
 	var sealed []*sending
 	for _, e := range s.gens {
-		if group < len(e.to) && e.to[group] == l && e.done[group] {
+		if group < len(e.to) && e.to[group].link == l && e.to[group].has != nil {
 			sealed = append(sealed, e)
 		}
 	}
 	s.mu.Unlock()
 	for _, e := range sealed {
-		list = append(list, newCandidate(e, e.as[group].gen, e.as[group].n))
+		list = append(list, newCandidate(e, e.to[group].has.gen, e.to[group].has.n))
 	}
 	return inOrder(list)
 }
