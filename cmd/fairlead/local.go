@@ -50,27 +50,28 @@ func (l *local) start(ctx context.Context, state string) (stop func()) {
 	if l.name != "" {
 		name += "-" + l.name
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	stop = func() {
+		cancel()
+		all.Wait()
+	}
+	all.Go(func() { giveBackMemory(ctx) })
 	ln, err := listenLocal(fmt.Sprintf("%s-%d", name, os.Getpid()), state, l.log)
 	if err != nil {
 		l.log.Warn("`fairlead status` and `why` will not see this process", "err", err)
-		return func() {}
+		return stop
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
 	// Its own server: whoever asks how we are must get in when all places for
 	// clients are taken, and does not hold up the end. Who may ask at all the
 	// listener has decided.
 	srv := &serve.Server{Files: l.set, Log: l.log, ShareLocal: true, Drain: time.Second}
-	go func() {
-		defer close(done)
+	all.Go(func() {
 		if err := srv.ServeWeb(ctx, ln, l.handler(srv)); err != nil {
 			l.log.Warn("local socket closed", "err", err)
 		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
+	})
+	return stop
 }
 
 func (l *local) handler(srv *serve.Server) http.Handler {
