@@ -117,6 +117,9 @@ func (c *shipCommand) run(ctx context.Context, targets []string) error {
 	return err
 }
 
+// drawEvery is how often the progress is shown.
+const drawEvery = 100 * time.Millisecond
+
 // watch shows how far it is, and ends all where that is asked for.
 func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end func()) error {
 	if !c.once && !bar.shown {
@@ -125,6 +128,7 @@ func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end fun
 	_, before := l.ship.Lost()
 	next := time.NewTimer(0)
 	defer next.Stop()
+	var drawn time.Time
 	for {
 		select {
 		case <-next.C:
@@ -132,7 +136,10 @@ func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end fun
 			return nil
 		}
 		began := time.Now()
-		bar.at(l.ship.Status())
+		if began.Sub(drawn) >= drawEvery {
+			bar.at(l.ship.Status())
+			drawn = began
+		}
 		if c.once {
 			if err := l.ship.Unreachable(); err != nil {
 				return exitf(exitUnreachable, "%w", err)
@@ -143,7 +150,11 @@ func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end fun
 				return l.shipped(before)
 			}
 		}
-		next.Reset(max(100*time.Millisecond, 50*time.Since(began))) // it looks at every file
+		every := drawEvery
+		if c.once {
+			every = 5 * time.Millisecond
+		}
+		next.Reset(max(every, 20*time.Since(began))) // it looks at every file
 	}
 }
 
