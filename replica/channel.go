@@ -50,6 +50,8 @@ type channel struct {
 	apart    bool // SEAL said that the receiver has other bytes
 	complete bool // the copy is sealed: it gets no more
 	listed   bool // in ready
+	yields   bool // it is gone, and nothing was proven: its copy may be another's
+	orphan   bool // and was, before it came
 
 	task    *task    // what is to be found out while the state is proving
 	seal    *Seal    // what it is ended with
@@ -176,6 +178,9 @@ func (s *Source) look(c *channel) {
 	c.size = st.Size
 	switch state {
 	case closed:
+		if c.tree == nil && st.Final && !st.Readable && !s.mayClaim(c) {
+			return
+		}
 		s.open(c, st, head)
 	case busy:
 		if _, rests := s.resting[c]; !rests {
@@ -185,6 +190,29 @@ func (s *Source) look(c *channel) {
 	case flowing:
 		s.flow(c, st)
 	}
+}
+
+// yieldFor is how long a file that is gone lets others have its copy.
+const yieldFor = 2 * time.Second
+
+// mayClaim says whether a file that is gone may have the copy of its id. A process
+// that was killed may have had no time to write down which file an id was given to:
+// then another file, which is still there, has the bytes of the copy and a new id. So
+// that one goes first, and takes the copy if it is its.
+func (s *Source) mayClaim(c *channel) bool {
+	if c.orphan || s.byCopy[c.gen] != c {
+		c.seal = new(Seal)
+		s.done(c)
+		return false
+	}
+	others := !c.yields
+	for _, o := range s.byID {
+		others = others || !o.yields && (o.state == closed || o.state == opening || o.state == proving)
+	}
+	if c.yields = true; others {
+		s.pause(c, yieldFor)
+	}
+	return !others
 }
 
 func headOf(f File, size int64) (h Head) {
@@ -330,7 +358,9 @@ func (s *Source) done(c *channel) {
 	s.note(Event{Kind: Done, File: c.file, Gen: c.gen, Seal: *c.seal})
 	s.Leaves.Drop(c.file.Gen())
 	delete(s.byGen, c.file.Gen())
-	delete(s.byCopy, c.gen)
+	if s.byCopy[c.gen] == c {
+		delete(s.byCopy, c.gen)
+	}
 	delete(s.byID, c.id)
 	delete(s.resting, c)
 }
@@ -344,17 +374,22 @@ func (s *Source) note(e Event) {
 	tell(s.wake)
 }
 
-// rest leaves a channel alone for a while.
-func (s *Source) rest(c *channel, d time.Duration, err error) {
+// pause leaves a channel alone for a while.
+func (s *Source) pause(c *channel, d time.Duration) *trouble {
 	c.reset(busy)
-	t := c.trouble
-	if t == nil {
-		t = new(trouble)
-		c.trouble = t
+	if c.trouble == nil {
+		c.trouble = new(trouble)
 	}
-	t.tries++
-	t.until = s.Now().Add(min(d<<min(t.tries-1, 6), max(d, time.Minute)))
+	c.trouble.until = s.Now().Add(d)
 	s.resting[c] = struct{}{}
+	return c.trouble
+}
+
+// rest does so because something is in the way; longer each time.
+func (s *Source) rest(c *channel, d time.Duration, err error) {
+	t := s.pause(c, 0)
+	t.tries++
+	t.until = t.until.Add(min(d<<min(t.tries-1, 6), max(d, time.Minute)))
 	if t.err == nil || t.err.Error() != err.Error() {
 		t.err = err
 		s.note(Event{Kind: Stuck, File: c.file, Gen: c.gen, Err: err})

@@ -107,6 +107,8 @@ func (s *Source) proved(ctx context.Context, c *channel, t *task, r *rehash, ado
 		s.rest(c, time.Second, err)
 	case !same && st.Adopted && !adopted:
 		s.finishUnread(c, t, st) // what was found beside it is not its copy
+	case !same && st.Final && !st.Readable:
+		s.finishUnread(c, t, st) // the copy has more than we knew of
 	case !same && t.sealed:
 		s.again(c)
 	case !same:
@@ -164,7 +166,7 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	case err != nil && !errors.Is(err, logfile.ErrEnded):
 		s.rest(c, time.Second, err)
 		return
-	case found != nil && s.byCopy[found.gen] == nil:
+	case found != nil && s.isFree(found.gen):
 		s.call(c, found.gen)
 		s.note(Event{Kind: Found, File: c.file, Gen: c.gen})
 	default:
@@ -181,7 +183,13 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 func (s *Source) inUse(gen logfile.GenID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byCopy[gen] != nil
+	return !s.isFree(gen)
+}
+
+// isFree says whether a copy can be given to a file. s.mu is held.
+func (s *Source) isFree(gen logfile.GenID) bool {
+	c := s.byCopy[gen]
+	return c == nil || c.yields && c.state == busy
 }
 
 // copied is for bytes that are read from a copy of the file from now on. What was

@@ -37,6 +37,7 @@ type simFile struct {
 
 	lossy     bool // a part of it may be lost
 	rewritten bool // it may have other bytes than what was sent of it
+	phantom   bool // it is only an id, which another file had when it was sent
 }
 
 func (f *simFile) content() []byte {
@@ -282,13 +283,28 @@ func (s *sim) restart() {
 		case s.one(8) && len(s.leaves[f.gen]) > 0:
 			s.leaves[f.gen][s.rng.IntN(len(s.leaves[f.gen]))][3]++
 		}
-		if lost {
+		switch {
+		case lost:
 			f.gen = s.newGen()
+		case s.one(6):
+			s.misname(f)
 		}
 		s.foresee(f)
 		s.files = append(s.files, f)
 		s.src.Add(f)
 	}
+}
+
+// misname gives a file another id: the process before was killed before it had
+// written down which file its id belongs to. All that is left of that is an id, of a
+// file that was empty and is gone.
+func (s *sim) misname(f *simFile) {
+	old := &simFile{s: s, gen: f.gen, path: f.path, hist: s.history(nil), ended: true, final: true, gone: true, reason: replica.Rotated, phantom: true}
+	delete(s.leaves, f.gen)
+	f.gen = s.newGen()
+	s.say("misname %s, was %s", f.gen.Short(), old.gen.Short())
+	s.files = append(s.files, old)
+	s.src.Add(old)
 }
 
 // foresee counts a copy more of a file that cannot be found again.
@@ -329,6 +345,10 @@ func (s *sim) heard(e replica.Event) {
 			s.fail("%s: the copy is said to have other bytes", f.gen.Short())
 		}
 	case replica.Done:
+		if f.phantom {
+			s.files = slices.DeleteFunc(s.files, func(g *simFile) bool { return f == g })
+			return
+		}
 		r := s.disk.recs[replica.ID{Sender: simSender, Gen: e.Gen}]
 		switch all := int64(len(f.hist.bytes)); {
 		case r == nil || r.rec.State != replica.Sealed || r.rec.N != e.Seal.N || r.rec.Seal.Proof != e.Seal.Proof:

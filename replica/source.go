@@ -111,6 +111,7 @@ func (s *Source) Add(f File) {
 	if s.byCopy[f.Gen()] == nil {
 		s.call(c, f.Gen())
 	} else { // another file was found to be what that copy is of
+		c.orphan = true
 		s.call(c, s.NewGen())
 	}
 	if s.up {
@@ -176,7 +177,7 @@ func (s *Source) Disconnected() {
 	clear(s.resting)
 	for _, c := range s.byGen {
 		c.reset(closed)
-		c.listed = false
+		c.listed, c.yields = false, false
 		if c.trouble != nil {
 			c.trouble.tries = 0
 		}
