@@ -67,15 +67,19 @@ func (s *Store) syncFiles(files []*file) []error {
 		}
 		return s.syncElsewhere(files, errs)
 	}
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, v := range files {
-		group.Go(func() error {
-			errs[i] = s.syncOne(v)
-			return nil
-		})
+	if len(files) == 1 {
+		errs[0] = s.syncOne(files[0]) // as a rule: what another goroutine costs is felt
+	} else {
+		var group errgroup.Group
+		group.SetLimit(atOnce)
+		for i, v := range files {
+			group.Go(func() error {
+				errs[i] = s.syncOne(v)
+				return nil
+			})
+		}
+		group.Wait()
 	}
-	group.Wait()
 	s.settle(files, errs)
 	return errs
 }
