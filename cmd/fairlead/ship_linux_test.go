@@ -243,6 +243,7 @@ func TestPromiseShip(t *testing.T) {
 		}
 	}
 	sender := v.ship(dir)
+	kills := 0
 	for range rounds(5, 20) {
 		for range 20 {
 			for _, r := range rotors {
@@ -256,10 +257,12 @@ func TestPromiseShip(t *testing.T) {
 				}
 			}
 		}
+		kills++
 		if kill := dice.IntN(3); kill != 0 {
 			sender.signal(syscall.SIGKILL)
 			sender.wait()
 			if kill == 2 {
+				kills++
 				v.receiver.signal(syscall.SIGKILL)
 				v.receiver.wait()
 				v.receive()
@@ -280,7 +283,7 @@ func TestPromiseShip(t *testing.T) {
 	if list, err := os.ReadFile(filepath.Join(stateDirOf(v.here), "ship", "lost")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("losses are listed, and there were none: %q, %v", list, err)
 	}
-	t.Logf("%d lines in %d generations", lines, gens)
+	t.Logf("%d lines in %d generations, %d kills", lines, gens, kills)
 	sender.signal(syscall.SIGTERM)
 	if state := sender.wait(); !state.Success() {
 		t.Errorf("the sender ended with %v: %s", state, sender.errs.String())
