@@ -57,7 +57,8 @@ type Set struct {
 	owners  map[uint64]*Log     // by inode: whose generation the file was last
 	listed  []*dir              // whose names are known in this round
 	joined  chan struct{}
-	unsaved chan struct{} // holds one while there is something to save
+	unsaved map[*Log]struct{} // whose generations are to be written down
+	save    chan struct{}     // holds one while there are some
 
 	rounds sync.Mutex // one round of looks at a time; taken before all others
 	events []inotify.Event
@@ -98,7 +99,7 @@ func (s *Set) setup() {
 		s.byWatch = make(map[int32]*dir)
 		s.owners = make(map[uint64]*Log)
 		s.joined = make(chan struct{})
-		s.unsaved = make(chan struct{}, 1)
+		s.unsaved, s.save = make(map[*Log]struct{}), make(chan struct{}, 1)
 		s.due.kick = make(chan struct{}, 1)
 		if s.State != "" {
 			s.Skip = append(slices.Clone(s.Skip), s.State)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -172,8 +173,9 @@ func (s *Sender) Run(ctx context.Context) error {
 
 func (s *Sender) release() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.logs {
+	logs := slices.Collect(maps.Values(s.logs))
+	s.mu.Unlock() // mark is called with the Log locked
+	for _, l := range logs {
 		l.follow.Close()
 	}
 }
