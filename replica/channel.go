@@ -341,6 +341,7 @@ func (s *Source) sealed(c *channel) {
 func (s *Source) again(c *channel) {
 	c.reset(closed)
 	s.call(c, s.NewGen())
+	s.note(Event{Kind: Called, File: c.file, Gen: c.gen})
 	c.tested, c.tree = false, nil
 	s.hint(c)
 }

@@ -144,9 +144,17 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	st := c.file.Stat()
 	var found *known
 	var err error
+	asked := true // what each copy is of is known
 	for i := range t.list {
 		k := &t.list[i]
-		if k.n > st.Size || s.inUse(k.gen) {
+		if k.n > st.Size {
+			continue
+		}
+		switch s.useOf(k.gen) {
+		case used:
+			continue
+		case unasked:
+			asked = false
 			continue
 		}
 		var same bool
@@ -166,12 +174,17 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	case err != nil && !errors.Is(err, logfile.ErrEnded):
 		s.rest(c, time.Second, err)
 		return
-	case found != nil && s.isFree(found.gen):
+	case found == nil && !asked:
+		s.pause(c, time.Second)
+		return
+	case found != nil && s.use(found.gen) == free:
 		s.call(c, found.gen)
 		s.note(Event{Kind: Found, File: c.file, Gen: c.gen})
+		s.note(Event{Kind: Called, File: c.file, Gen: c.gen})
 	default:
 		if c.tested { // it asks once more: it has given up that id
 			s.call(c, s.NewGen())
+			s.note(Event{Kind: Called, File: c.file, Gen: c.gen})
 		}
 		c.tested = true
 	}
@@ -179,17 +192,31 @@ func (s *Source) tried(ctx context.Context, c *channel, t *task, r *rehash) {
 	s.hint(c)
 }
 
-// inUse says whether a copy is that of a file already: one continues it.
-func (s *Source) inUse(gen logfile.GenID) bool {
+// A use is what is known of a copy's id here.
+type use uint8
+
+const (
+	free    use = iota // no file needs it
+	unasked            // one may: it was not looked at yet
+	used               // one continues it
+)
+
+func (s *Source) useOf(gen logfile.GenID) use {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.isFree(gen)
+	return s.use(gen)
 }
 
-// isFree says whether a copy can be given to a file. s.mu is held.
-func (s *Source) isFree(gen logfile.GenID) bool {
+// use is useOf. s.mu is held.
+func (s *Source) use(gen logfile.GenID) use {
 	c := s.byCopy[gen]
-	return c == nil || c.yields && c.state == busy
+	switch {
+	case c == nil || c.yields && (c.state == busy || c.state == closed):
+		return free
+	case c.tree == nil && c.state == closed:
+		return unasked
+	}
+	return used
 }
 
 // copied is for bytes that are read from a copy of the file from now on. What was

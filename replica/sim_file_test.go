@@ -291,7 +291,11 @@ func (s *sim) restart() {
 		}
 		s.foresee(f)
 		s.files = append(s.files, f)
-		s.src.Add(f)
+		if as, ok := s.called[f.gen]; ok && s.one(2) {
+			s.src.AddAs(f, as)
+		} else {
+			s.src.Add(f)
+		}
 	}
 }
 
@@ -336,6 +340,11 @@ func (s *sim) heard(e replica.Event) {
 	s.count.events[e.Kind]++
 	lost := e.Seal.Size - e.Seal.N
 	switch e.Kind {
+	case replica.Called:
+		if s.called == nil {
+			s.called = make(map[logfile.GenID]logfile.GenID)
+		}
+		s.called[f.gen] = e.Gen
 	case replica.Pending:
 		if !f.lossy || lost < 0 {
 			s.fail("%s: %d bytes are said to be lost", f.gen.Short(), lost)

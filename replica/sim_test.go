@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/logfile"
 	"fairlead/replica"
 )
 
@@ -56,8 +57,9 @@ type sim struct {
 	src      *replica.Source
 	instance [16]byte
 	leaves   simLeaves
-	files    []*simFile // that the source has
-	quiet    []*simFile // that it had, and is done with
+	called   map[logfile.GenID]logfile.GenID // by which ids the receiver knows files
+	files    []*simFile                      // that the source has
+	quiet    []*simFile                      // that it had, and is done with
 	hists    []*history
 	conns    []*simConn
 	cur      *simConn // the source's
@@ -83,7 +85,7 @@ type weights struct {
 
 type simCount struct {
 	steps, bytes, crashes, restarts, connections, flips, syncs, stopped, damaged, mended int64
-	events                                                                               [5]int64
+	events                                                                               [6]int64
 }
 
 func (c *simCount) add(o simCount) {

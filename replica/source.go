@@ -94,11 +94,16 @@ const (
 	Found                    // it was recognised by content; Gen is the copy's
 	Stuck                    // the receiver does not take it at the moment
 	Pending                  // a part of it is lost: Seal says which
+	Called                   // the receiver knows it by another id than its own: see AddAs
 )
 
 // Add begins to send a file. It is known by its Gen; one that was added before is
 // not added again.
-func (s *Source) Add(f File) {
+func (s *Source) Add(f File) { s.AddAs(f, f.Gen()) }
+
+// AddAs is Add for a file that the receiver knows by another id, as a Called of an
+// earlier process said.
+func (s *Source) AddAs(f File, gen logfile.GenID) {
 	s.setup()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,8 +113,8 @@ func (s *Source) Add(f File) {
 	s.lastID++
 	c := &channel{file: f, id: s.lastID}
 	s.byGen[f.Gen()], s.byID[c.id] = c, c
-	if s.byCopy[f.Gen()] == nil {
-		s.call(c, f.Gen())
+	if s.byCopy[gen] == nil {
+		s.call(c, gen)
 	} else { // another file was found to be what that copy is of
 		c.orphan = true
 		s.call(c, s.NewGen())

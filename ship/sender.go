@@ -34,6 +34,7 @@ type Sender struct {
 	links  [][]*link // as To
 	leaves leaves
 	begun  begun
+	called called
 	ledger ledger
 
 	mu      sync.Mutex // guards what follows
@@ -100,6 +101,7 @@ func (s *Sender) Open() error {
 		return fmt.Errorf("make the state of ship: %w", err)
 	}
 	s.begun.open(filepath.Join(s.State, "begun"), time.Now())
+	s.called.open(filepath.Join(s.State, "called"), s.begun.has)
 	instance, err := instanceIn(s.State)
 	if err != nil {
 		return err
@@ -283,9 +285,12 @@ func (s *Sender) begin(l *logfile.Log, id logfile.GenID) {
 	s.gens[id] = e
 	s.mu.Unlock()
 	for _, to := range e.to {
-		to.source.Add(e)
+		s.send(e, to.link)
 	}
 }
+
+// send has a receiver get a generation, under the id by which it knows it.
+func (s *Sender) send(e *sending, to *link) { to.source.AddAs(e, s.called.as(e.id, to.to.Name)) }
 
 func (s *Sender) failover() time.Duration {
 	if s.Failover > 0 {
@@ -366,7 +371,7 @@ func (s *Sender) failOver(group int, now time.Time) {
 		s.mu.Lock()
 		e.to[group].link = to
 		s.mu.Unlock()
-		to.source.Add(e)
+		s.send(e, to)
 		s.log().Warn("a receiver cannot be reached: another has its files", "peer", to.to.Name, "gen", e.id.Short(), "from", from.to.Name)
 	}
 }
@@ -385,6 +390,9 @@ func (s *Sender) forget() {
 		if _, part, _ := e.newest(); part == nil || !part.Readable {
 			s.leaves.forget(e.id)
 			s.begun.drop(e.id)
+			for _, to := range e.to {
+				s.called.drop(e.id, to.to.Name)
+			}
 			s.mu.Lock()
 			delete(s.gens, e.id)
 			s.mu.Unlock()
@@ -435,6 +443,8 @@ func (s *Sender) events(group int, l *link) {
 			log.Error("the receiver's copy is not what the file begins with: it stays, and a new one begins", "n", e.Seal.N)
 		case replica.Found:
 			log.Info("a generation was found again by what it contains")
+		case replica.Called:
+			s.called.note(e.File.Gen(), l.to.Name, e.Gen)
 		case replica.Pending:
 			log.Error("bytes were gone before they could be sent", "from", e.Seal.N, "to", e.Seal.Size)
 			if err := s.ledger.add(Lost{Time: time.Now(), Path: "/" + path, Gen: e.File.Gen(),
