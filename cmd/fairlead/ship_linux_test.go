@@ -165,7 +165,7 @@ func (v *vault) awaitCopies(path string, generations [][]byte, senders ...*proce
 // each generation.
 type rotor struct {
 	path string
-	how  string // rename, copy, delete
+	how  string // rename, copy, delete, shift, "shift, copy", grow
 
 	f    *os.File
 	n    int
@@ -200,8 +200,17 @@ func (r *rotor) write(lines int) error {
 // was.
 func (r *rotor) turn() error {
 	old := fmt.Sprintf("%s.%d", r.path, len(r.gens))
-	switch r.how {
-	case "rename":
+	how, shifts := strings.CutPrefix(r.how, "shift")
+	if shifts { // as logrotate does: the newest is .1
+		old = r.path + ".1"
+		for n := len(r.gens) - 1; n > 0; n-- {
+			if err := os.Rename(fmt.Sprintf("%s.%d", r.path, n), fmt.Sprintf("%s.%d", r.path, n+1)); err != nil {
+				return err
+			}
+		}
+	}
+	switch strings.TrimPrefix(how, ", ") {
+	case "rename", "":
 		if err := os.Rename(r.path, old); err != nil {
 			return err
 		}
