@@ -141,6 +141,15 @@ func testTwoReceivers(t *testing.T, name string) {
 	must(t, os.Remove(p.path+".1")) // it is held open for the one that is down
 	p.write(10)
 	w.judge(there, p)
+	eventually(t, func() string { // that it is sealed at one is known of that one
+		_, list, _ := w.sender.Candidates(there.name)
+		for _, c := range list {
+			if c.Acked == int64(len(p.ledger[0].bytes)) && len(list) == 2 {
+				return ""
+			}
+		}
+		return fmt.Sprintf("Candidates(%s) = %+v, want what is sealed there and what is not", there.name, list)
+	})
 	away.up()
 	w.judge(away, p)
 	w.settled()
