@@ -291,7 +291,9 @@ func TestLedger(t *testing.T) {
 		l := ledger{path: path}
 		must(t, l.open())
 		must(t, l.add(e))
-		must(t, l.add(e))
+		later := e
+		later.Time = e.Time.Add(time.Hour)
+		must(t, l.add(later))
 		other := e
 		other.To = 40
 		must(t, l.add(other))
@@ -304,6 +306,22 @@ func TestLedger(t *testing.T) {
 	must(t, err)
 	if n := bytes.Count(b, []byte("\n")); n != 2 {
 		t.Errorf("the ledger has %d lines, want 2:\n%s", n, b)
+	}
+}
+
+// The ledger does not grow for ever: the one before it is kept.
+func TestLedgerTurns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lost")
+	must(t, os.WriteFile(path, bytes.Repeat([]byte("nothing that we understand\n"), maxLedger/27+2), 0o600))
+	l := ledger{path: path}
+	must(t, l.open())
+	must(t, l.add(Lost{Time: time.Now(), Path: "/a.log", Gen: logfile.NewGenID(), To: 30, Reason: "deleted"}))
+	b, err := os.ReadFile(path)
+	must(t, err)
+	old, err := os.Stat(path + ".1")
+	must(t, err)
+	if bytes.Count(b, []byte("\n")) != 1 || old.Size() <= maxLedger {
+		t.Errorf("the ledger has %d bytes, and the one before %d, want one line and more than %d", len(b), old.Size(), maxLedger)
 	}
 }
 

@@ -181,3 +181,108 @@ func TestForgetNotWhatIsThere(t *testing.T) {
 		t.Errorf("%d generations are known, want both, which can be read", n)
 	}
 }
+
+// Copies of other machines', which a receiver tells the same set of, are not sent on.
+func TestCopiesAreNotSentOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.newPen("app.log").write(100)
+	copied := w.newPen("elsewhere").write(50)
+	w.targets = []string{p.path}
+	w.tuneSet = func(s *logfile.Set) {
+		s.Told("web9:/var/log/app.log").Tell(logfile.ToldGen{ID: logfile.NewGenID(), Path: copied.path, Size: 50})
+	}
+	w.up()
+	w.judge(w.at, p)
+	w.settled()
+	if list := w.sender.Status()[0].Files; len(list) != 1 || list[0].Path != p.path {
+		t.Errorf("Status() = %+v, want %s alone", list, p.path)
+	}
+}
+
+// A generation that no log knows any more is as it was last, and over.
+func TestGenerationOver(t *testing.T) {
+	was := replica.FileStat{Path: []string{"a.log"}, Size: 7, Readable: true, Reason: replica.Rotated}
+	g := &generation{id: logfile.GenID{1}, last: was}
+	if st := g.Stat(); st.Size != 7 || !st.Ended || !st.Final || st.Readable || st.Reason != was.Reason || st.Path[0] != "a.log" {
+		t.Errorf("Stat() = %+v, want that of before, ended, final, and not to be read", st)
+	}
+	var ended *logfile.Ended
+	if n, err := g.ReadAt(make([]byte, 1), 0); n != 0 || !errors.As(err, &ended) {
+		t.Errorf("ReadAt() = %d, %v, want that it has ended", n, err)
+	}
+}
+
+// How long a receiver is left alone: longer each time, from the beginning after a
+// connection that was good, and for long where another of this sender stands.
+func TestAttempt(t *testing.T) {
+	refused, parked := errors.New("refused"), &replica.PeerError{Code: replica.CodeParked}
+	for _, c := range []struct {
+		name        string
+		tries       int
+		up          bool
+		err         error
+		least, most time.Duration
+	}{
+		{"first", 0, false, refused, 100 * time.Millisecond, 400 * time.Millisecond},
+		{"third", 2, false, refused, 500 * time.Millisecond, 1500 * time.Millisecond},
+		{"hundredth", 99, false, refused, 15 * time.Second, 45 * time.Second},
+		{"after a connection", 99, true, refused, 100 * time.Millisecond, 400 * time.Millisecond},
+		{"fenced", 0, true, replica.ErrFenced, 15 * time.Second, 45 * time.Second},
+		{"parked", 0, true, parked, 15 * time.Second, 45 * time.Second},
+	} {
+		l := &link{log: slog.New(slog.DiscardHandler), tries: c.tries, up: c.up,
+			to: Destination{Dial: func(context.Context) (replica.Conn, error) { return nil, c.err }}}
+		if wait := l.attempt(t.Context()); wait < c.least || wait > c.most {
+			t.Errorf("%s: attempt() = %v, want %v to %v", c.name, wait, c.least, c.most)
+		}
+		if st := l.downFor(time.Now()); l.up || !errors.Is(l.err, c.err) || st > time.Minute {
+			t.Errorf("%s: it is up: %v, %v, down for %v", c.name, l.up, l.err, st)
+		}
+	}
+}
+
+// Leaves behind a hole are not kept; those of what is not sent are removed.
+func TestLeaves(t *testing.T) {
+	l := leaves{t.TempDir()}
+	sent, over := logfile.GenID{1}, logfile.GenID{2}
+	hashes := []replica.Hash{{1}, {2}, {3}}
+	l.Keep(sent, 0, hashes[:1])
+	l.Keep(sent, 2, hashes[2:])
+	if got := l.Load(sent); len(got) != 1 {
+		t.Errorf("behind a hole Load() = %d leaves, want the 1 before it", len(got))
+	}
+	l.Keep(sent, 1, hashes[1:])
+	l.Keep(over, 0, hashes)
+	must(t, os.WriteFile(l.path(over)+"x", nil, 0o600))
+	l.tidy(func(id logfile.GenID) bool { return id == sent })
+	entries, err := os.ReadDir(l.dir)
+	if must(t, err); len(entries) != 1 || len(l.Load(sent)) != 3 || len(l.Load(over)) != 0 {
+		t.Errorf("after tidy() there are %v, with %d leaves of what is sent, want one file of 3", entries, len(l.Load(sent)))
+	}
+}
+
+// The outcome of a comparison: a difference comes first, then why there is none.
+func TestOutcome(t *testing.T) {
+	differs := []replica.Difference{{Leaf: 1, Why: replica.OtherBytes}}
+	for _, c := range []struct {
+		is   Verified
+		want Outcome
+	}{
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7}}, Equal},
+		{Verified{Size: 9, Comparison: replica.Comparison{N: 7}}, Equal},
+		{Verified{Size: 0}, Equal},
+		{Verified{Size: 7}, Absent},
+		{Verified{Comparison: replica.Comparison{None: true}}, Absent},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, State: replica.Sealed}}, Equal},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, State: replica.Pruned}}, Pruned},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, State: replica.Diverged}}, Diverged},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, Err: &logfile.Ended{}}}, Gone},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, Err: os.ErrPermission}}, Unreadable},
+		{Verified{Size: 7, Comparison: replica.Comparison{N: 7, Err: os.ErrPermission, Differs: differs}}, Differs},
+	} {
+		if got := c.is.outcome(); got != c.want {
+			t.Errorf("outcome of %+v = %s, want %s", c.is, got, c.want)
+		}
+	}
+}
