@@ -500,7 +500,8 @@ func TestF36ShapedLink(t *testing.T) {
 			})
 			took := time.Since(began)
 			t.Logf("%d bytes took %v, and over plain TCP %v", len(noise), took, plain)
-			if took > 3*plain+2*time.Second { // TLS, HELLO and OPEN take turns
+			slack := 2*time.Second + time.Duration(how.loss*100)*time.Second // TLS, HELLO and OPEN take turns, and may be what is lost
+			if took > 3*plain+slack {
 				t.Errorf("it took %v, and plain TCP takes %v", took, plain)
 			}
 			s := newScribes(t, dir, 5)
@@ -515,7 +516,7 @@ func TestF36ShapedLink(t *testing.T) {
 				return len(have) == len(s.rotors[4].gens[0])
 			})
 			l.end(s, sender)
-			if os.Getenv("FAIRLEAD_NIGHT") != "" {
+			if os.Getenv("FAIRLEAD_NIGHT") != "" && how.delay < time.Second {
 				l.verified(s) // which asks of each file, and each time waits for the answer
 			}
 		})
