@@ -3,7 +3,9 @@
 package page_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +98,62 @@ func TestSourcesSayHowFarTheyAreShipped(t *testing.T) {
 		narrow.until(`document.documentElement.scrollWidth <= innerWidth`)
 		narrow.shot(scheme)
 	}
+}
+
+// What others ship here is among the sources: from whom, how it is, and live.
+func TestSourcesHaveTheCopiesOfOthers(t *testing.T) {
+	h := newHost(t, "--receive", "127.0.0.1:0")
+	h.write("own.log", "x")
+	h.start()
+	addr := h.errs.find(t, `"machines":"([^"]+)"`, h.done)
+	state, logs := t.TempDir(), t.TempDir()
+	token := strings.TrimSpace(h.fairlead("invite", "-q", "--state", h.state, "--advertise", addr, "--name", "vault"))
+	h.fairlead("join", token, "--name", "web1", "--state", state)
+	there := func(name string, text ...string) {
+		t.Helper()
+		f, err := os.OpenFile(filepath.Join(logs, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString(strings.Join(text, "\n") + "\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there("app.log", numbered(0, 100)...)
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ship := exec.Command(path, "ship", logs, "--to", "vault", "--state", state)
+	ship.Env = []string{"HOME=" + h.run, "XDG_RUNTIME_DIR=" + h.run}
+	if err := ship.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := func() { ship.Process.Kill(); ship.Wait() }
+	t.Cleanup(end)
+	b := visit(t, h, "?view=sources")
+	b.until(cell("app.log", "shipped") + ` === 'from web1'`)
+	b.until(cell("app.log", "state") + ` === 'ok'`)
+	b.until(cell("app.log", "size") + ` === '3.9 KiB'`)
+	b.until(cell("app.log", "behind") + ` === '-'`)
+	if got := eval[int](b, `document.querySelectorAll('.c-shipped').length`); got != 1 {
+		t.Errorf("%d sources are from somebody, want the copy alone", got)
+	}
+	old := eval[string](b, cell("app.log", "generation"))
+	there("app.log", numbered(100, 200)...)
+	b.until(cell("app.log", "size") + ` === '7.8 KiB'`)
+	if err := os.Rename(filepath.Join(logs, "app.log"), filepath.Join(logs, "app.log.1")); err != nil {
+		t.Fatal(err)
+	}
+	there("app.log", "anew")
+	b.until(cell("app.log", "size") + ` === '5 B'`)
+	b.until(cell("app.log", "generation") + ` !== ` + quoted(old))
+	b.click(inRow("app.log", "Why"))
+	b.until(`document.querySelector('.source-below')?.innerText.includes('web1')`)
+	b.shot("copies")
+	end() // whoever is gone, its copies are here
+	b.until(cell("app.log", "shipped") + ` === 'from web1' && ` + cell("app.log", "state") + ` === 'ok'`)
+	b.click(`[...document.querySelectorAll('.source-item')].find((el) => el.textContent.includes('app.log')).querySelector('.link')`)
+	b.until(`document.body.innerText.includes('anew')`)
 }

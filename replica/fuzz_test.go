@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -144,5 +145,38 @@ func FuzzSourceTake(f *testing.F) {
 		if st := s.Files(); len(st) == 1 && st[0].Acked > 7 && st[0].State == "flowing" {
 			t.Errorf("it is %+v", st[0])
 		}
+	})
+}
+
+// FuzzChecker answers anything to one that compares: it ends, knows no more leaves than
+// its file has, and no more of a copy than was said.
+func FuzzChecker(f *testing.F) {
+	seedVectors(f, "R")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		here, there := net.Pipe()
+		ended := make(chan struct{}, 2)
+		go func() {
+			io.Copy(io.Discard, there)
+			ended <- struct{}{}
+		}()
+		go func() {
+			there.Write(mended(b))
+			there.Close()
+			ended <- struct{}{}
+		}()
+		file := newText("a.log", []byte("a line\n"))
+		file.gen = logfile.GenID(vectorGen)
+		c, err := replica.NewChecker(t.Context(), here, "web1", "test")
+		if err == nil {
+			var got replica.Comparison
+			got, err = c.Compare(t.Context(), file, file.gen, replica.Sample{Full: true}, nil)
+			if got.Leaves+got.Moving > 1 || len(got.Differs) > 2 || got.State > replica.Pruned || got.N < 0 {
+				t.Errorf("Compare = %+v, %v", got, err)
+			}
+			c.Close()
+		}
+		here.Close()
+		<-ended
+		<-ended
 	})
 }

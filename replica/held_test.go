@@ -3,7 +3,9 @@ package replica_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"fairlead/logfile"
 	"fairlead/replica"
@@ -265,4 +267,52 @@ func TestF03AdoptedWhileRead(t *testing.T) {
 	if len(got) != 1 || !bytes.HasPrefix(was, got[0].bytes) || got[0].rec.Seal.Size == got[0].rec.Seal.N {
 		t.Errorf("%d copies, the first of %d bytes and sealed as %+v", len(got), len(got[0].bytes), got[0].rec.Seal)
 	}
+}
+
+// T9: nothing is acknowledged before it, and then the journal that counts it, are synced.
+func TestT9AckAfterSync(t *testing.T) {
+	p := newPair(t)
+	syncs, commits := make(chan bool), make(chan bool)
+	p.r.Store = &patient{p.store, syncs, commits}
+	f := newText("a.log", []byte("a line\n"))
+	p.s.Add(f)
+	p.connect()
+	t.Cleanup(func() { close(syncs); close(commits) })
+	for _, step := range []chan bool{syncs, commits} {
+		if n := p.s.Acked(f.gen); n != 0 {
+			t.Errorf("%d bytes are acknowledged already", n)
+		}
+		pass(t, step)
+	}
+	p.until("the acknowledgement", func() bool { return p.s.Acked(f.gen) == 7 })
+}
+
+// pass lets one go on that waits.
+func pass(t *testing.T, step chan<- bool) {
+	t.Helper()
+	select {
+	case step <- true:
+	case <-time.After(patience):
+		t.Fatal("nobody comes here")
+	}
+}
+
+// patient is a store that syncs and commits when it is let.
+type patient struct {
+	*shelf
+	syncs, commits chan bool
+}
+
+func (s *patient) Sync(copies []replica.Copy) []error {
+	errs := s.shelf.Sync(copies)
+	<-s.syncs
+	return errs
+}
+
+func (s *patient) Commit(u []replica.Update) error {
+	written := slices.ContainsFunc(u, func(u replica.Update) bool { return u.N > 0 })
+	if written {
+		<-s.commits
+	}
+	return s.shelf.Commit(u)
 }

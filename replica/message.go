@@ -357,7 +357,7 @@ func parseLeaves(f Frame) (l leaves, err error) {
 	u := unpacker{b: f.Payload}
 	l = leaves{gen: u.gen(), first: f.Offset, none: f.Flags&flagNone != 0, n: u.u64(), state: State(u.u8())}
 	n := int(u.u8())
-	if n > MaxCheck {
+	if n > MaxCheck || l.state > Pruned {
 		u.bad = true
 		n = 0
 	}

@@ -3,13 +3,15 @@ package replica_test
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
 // vectors are those of testdata/vectors. What begins with "receiver-" is for a
-// receiver alone, what begins with "sender-" for a sender; others are for both.
+// receiver alone, what begins with "sender-" for a sender, and with "checker-" for one
+// that compares a file of seven bytes; others are for both.
 func vectors() []vector {
-	return append(append(accepted(), refused()...), refusedBySender()...)
+	return slices.Concat(accepted(), refused(), refusedBySender(), comparedByChecker(), refusedByChecker())
 }
 
 func accepted() []vector {
@@ -149,5 +151,52 @@ func refusedBySender() (list []vector) {
 	add("bad-checksum", "A frame with another checksum.", "2", asks, append(at(1, nil)[:55], 7))
 	add("rejected", "A REJECT of channel 0: the receiver ends the connection, and says why.", "peer 8", asks, rejects(0, 8, "closing"))
 	add("fenced", "FENCED: a newer connection of this sender stands.", "another connection of this sender took over", asks, frame(14, 0, 0, 0))
+	return list
+}
+
+// comparedByChecker are answers to CHECK that one that compares understands.
+func comparedByChecker() []vector {
+	aLine := []byte("a line\n")
+	asks, same := sends(check(0, 1)), answers(held(0, 7, 0, hashOf(aLine)))
+	none := answers(frame(12, 1, 0, 0, vectorGen, uint64(0), 0, 0))
+	vec := func(name, about string, lines ...line) vector {
+		return vector{"checker-" + name, about, append(hiChecker[:2:2], lines...)}
+	}
+	return []vector{
+		vec("equal", "LEAVES of a copy of seven bytes, each time it is asked for: it is equal.", asks, same, asks, same, asks, same),
+		vec("differs", "Of other bytes: twice, so that it cannot be that it grows.", asks, same, asks, answers(held(0, 7, 0, hashOf(nil))),
+			asks, answers(held(0, 7, 0, hashOf(nil))), asks, answers(held(0, 7, 0, hashOf(nil)))),
+		vec("unreadable", "A copy whose bytes the receiver cannot read: fewer hashes than were asked for.", asks, answers(held(0, 7, 1)),
+			asks, answers(held(0, 7, 1)), asks, answers(held(0, 7, 1)), asks, answers(held(0, 7, 1))),
+		vec("none", "Flag 1: there is no such copy.", asks, none),
+		vec("diverged", "State 2: the source has other bytes, and that is known. Nothing is compared.", asks, answers(held(0, 7, 2, hashOf(nil)))),
+		vec("pruned", "State 3: the bytes were removed.", asks, answers(held(0, 7, 3))),
+		vec("later", "What a later version may add is passed over; a PING is answered.", asks,
+			answers(frame(200, 0, 3, 9, []byte("anything")), frame(16, 0, 0, 0, []byte("123456789"))), sends(frame(17, 0, 0, 0, []byte("12345678"))),
+			answers(frame(12, 1, 0, 0, vectorGen, uint64(0), 0, 0, []byte("more")))),
+	}
+}
+
+// refusedByChecker are answers to CHECK that end the connection.
+func refusedByChecker() (list []vector) {
+	asks := append(hiChecker[:2:2], sends(check(0, 1)))
+	h := hashOf([]byte("a line\n"))
+	add := func(name, about, code string, b []byte) {
+		list = append(list, vector{"checker-" + name, about, append(asks[:len(asks):len(asks)], answers(b), line{who: "X", code: code})})
+	}
+	add("bad-gen", "LEAVES of another generation than was asked for.", "1", frame(12, 0, 0, 0, []byte("generation-00002"), uint64(7), 0, 1, h))
+	add("bad-first", "LEAVES from another one on.", "1", held(1, 7, 0, h))
+	add("bad-many", "Two hashes, and one was asked for.", "1", held(0, 7, 0, h, h))
+	add("bad-most", "A hundred hashes that are not there.", "1", frame(12, 0, 0, 0, vectorGen, uint64(7), 0, 100))
+	add("bad-short", "A hash that ends too early.", "1", frame(12, 0, 0, 0, vectorGen, uint64(7), 0, 1, h[:31]))
+	add("bad-head", "LEAVES without the state.", "1", frame(12, 0, 0, 0, vectorGen, uint64(7)))
+	add("bad-n", "A copy of 2^63 bytes.", "1", frame(12, 0, 0, 0, vectorGen, uint64(1<<63), 0, 1, h))
+	add("bad-state", "A state that nobody knows.", "1", held(0, 7, 4, h))
+	add("bad-direction", "What answers no question.", "1", at(1, nil))
+	add("bad-type", "A type below 128 that nobody knows.", "1", frame(99, 0, 0, 0))
+	add("bad-checksum", "LEAVES with another checksum.", "2", append(held(0, 7, 0, h)[:81], 7))
+	add("bad-cut", "The connection is cut inside LEAVES.", "eof", held(0, 7, 0, h)[:60])
+	add("rejected", "A REJECT of channel 0: the receiver ends the connection, and says why.", "peer 8", rejects(0, 8, "closing"))
+	add("fenced", "FENCED, which no one that compares is.", "another connection of this sender took over", frame(14, 0, 0, 0))
 	return list
 }

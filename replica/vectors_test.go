@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -111,7 +112,9 @@ var (
 	sayHello = frame(1, 0, 0, 0, uint16(1), uint32(0), uint32(0), vectorInst, str("web1"), str("test"))
 	welcome  = frame(2, 0, 0, 0, uint16(1), uint32(0), uint32(0), make([]byte, 16), str("vault"), str("test"))
 	hi       = []line{sends(sayHello), answers(welcome)}
-	opened   = append(hi[:2:2], sends(open(1, vectorGen, 7)), answers(at(1, nil)))
+	// That of one that compares is another instance each time; here it is zeros.
+	hiChecker = []line{sends(frame(1, 0, 0, 0, uint16(1), uint32(0), uint32(0), make([]byte, 16), str("web1"), str("test"))), answers(welcome)}
+	opened    = append(hi[:2:2], sends(open(1, vectorGen, 7)), answers(at(1, nil)))
 )
 
 func open(ch uint32, gen []byte, size int, names ...str) []byte {
@@ -152,6 +155,17 @@ func seal(ch uint32, content []byte, size, reason int) []byte {
 
 func rejects(ch uint32, code int, why string) []byte {
 	return frame(15, 0, ch, 0, uint16(code), str(why))
+}
+
+func check(first uint64, count uint32) []byte { return frame(11, 0, 0, first, vectorGen, count) }
+
+// held is LEAVES.
+func held(first uint64, n, state int, list ...replica.Hash) []byte {
+	fields := []any{vectorGen, uint64(n), state, len(list)}
+	for _, h := range list {
+		fields = append(fields, h)
+	}
+	return frame(12, 0, 0, first, fields...)
 }
 
 func (v vector) file() string { return filepath.Join("testdata", "vectors", v.name+".txt") }
@@ -217,6 +231,10 @@ func TestVectors(t *testing.T) {
 	for _, name := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
 			lines := readVector(t, name)
+			if strings.HasPrefix(filepath.Base(name), "checker-") {
+				hearChecker(t, lines)
+				return
+			}
 			if last := lines[len(lines)-1]; last.who != "X" || lines[len(lines)-2].who == "S" {
 				hearReceiver(t, lines)
 			}
@@ -321,6 +339,74 @@ func hearSender(t *testing.T, lines []line) {
 			}
 		}
 	}
+}
+
+// hearChecker says a receiver's lines to one that compares a file of seven bytes.
+func hearChecker(t *testing.T, lines []line) {
+	here, there := net.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer there.Close()
+		in := replica.Reader{R: there}
+		for i, l := range lines {
+			switch l.who {
+			case "S":
+				if b := nextOf(t, &in); !bytes.Equal(b, l.bytes) {
+					t.Errorf("line %d: it says\n%x, want\n%x", i, b, l.bytes)
+					return
+				}
+			case "R":
+				there.Write(l.bytes)
+			}
+		}
+	}()
+	defer func() { <-ended }()
+	want := "none"
+	if last := lines[len(lines)-1]; last.who == "X" {
+		want = last.code
+	}
+	file := newText("a.log", []byte("a line\n"))
+	file.gen = logfile.GenID(vectorGen)
+	c, err := replica.NewChecker(t.Context(), here, "web1", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := c.Compare(t.Context(), file, file.gen, replica.Sample{Full: true}, nil)
+	if end := code(err); err == nil && want != "none" || err != nil && end != want {
+		t.Errorf("Compare = %v (%s), want %s", err, end, want)
+	}
+	if outcome, ok := compared[strings.TrimPrefix(t.Name(), "TestVectors/checker-")]; ok && fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", outcome) {
+		t.Errorf("Compare = %+v, want %+v", got, outcome)
+	} else if !ok && want == "none" {
+		t.Errorf("what came of it is not known: %+v", got)
+	}
+}
+
+// compared is what comes of the vectors that a Checker takes.
+var compared = map[string]replica.Comparison{
+	"equal":      {N: 7, Leaves: 1, Bytes: 7},
+	"differs":    {N: 7, Leaves: 1, Bytes: 7, Differs: []replica.Difference{{Leaf: 0, Why: replica.OtherBytes}}},
+	"unreadable": {State: replica.Sealed, N: 7, Leaves: 1, Bytes: 7, Differs: []replica.Difference{{Leaf: 0, Why: replica.Unreadable}}},
+	"none":       {None: true},
+	"later":      {None: true},
+	"diverged":   {State: replica.Diverged, N: 7},
+	"pruned":     {State: replica.Pruned, N: 7},
+}
+
+// nextOf is a frame as it was sent, but for the instance of a HELLO.
+func nextOf(t *testing.T, in *replica.Reader) []byte {
+	f, err := in.Next()
+	if err != nil {
+		t.Errorf("wait for a frame: %v", err)
+		return nil
+	}
+	if b := bytes.Clone(f.Payload); f.Type == replica.TypeHello {
+		clear(b[10:26])
+		return frame(byte(f.Type), f.Flags, f.Channel, uint64(f.Offset), b)
+	}
+	return frame(byte(f.Type), f.Flags, f.Channel, uint64(f.Offset), f.Payload)
 }
 
 // withoutHead takes the head out of an OPEN.

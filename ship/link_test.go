@@ -106,38 +106,66 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// Each receiver gets a whole copy; one that is down holds up nobody, and gets what
-// it missed, also of files that are gone.
+// Each receiver gets a whole copy; one that is down, be it the first or the last,
+// holds up nobody, and gets what it missed, also of files that are gone.
 func TestTwoReceivers(t *testing.T) {
-	t.Parallel()
+	for _, away := range []string{"vault", "other"} {
+		t.Run(away+" is away", func(t *testing.T) {
+			t.Parallel()
+			testTwoReceivers(t, away)
+		})
+	}
+}
+
+func testTwoReceivers(t *testing.T, name string) {
 	w := newWorld(t)
 	other := newStation(t, "other")
 	other.up()
 	w.to = append(w.to, Group{other.destination()})
+	away, there := other, w.at
+	if name == "vault" {
+		away, there = w.at, other
+	}
 	p := w.newPen("app.log").write(1000)
 	w.up()
 	w.judge(w.at, p)
 	w.judge(other, p)
-	other.down()
+	away.down()
 	p.write(2000)
 	p.rotate()
 	p.write(3000)
-	w.judge(w.at, p)
+	w.judge(there, p)
 	if w.sender.Settled() {
 		t.Error("Settled() with a receiver that is down")
 	}
 	must(t, os.Remove(p.path+".1")) // it is held open for the one that is down
 	p.write(10)
-	w.judge(w.at, p)
-	other.up()
-	w.judge(other, p)
+	w.judge(there, p)
+	eventually(t, func() string { // that it is sealed at one is known of that one
+		_, list, _ := w.sender.Candidates(there.name)
+		for _, c := range list {
+			if c.Acked == int64(len(p.ledger[0].bytes)) && len(list) == 2 {
+				return ""
+			}
+		}
+		return fmt.Sprintf("Candidates(%s) = %+v, want what is sealed there and what is not", there.name, list)
+	})
+	away.up()
+	w.judge(away, p)
 	w.settled()
 	w.lostBytes(0)
 	st := w.sender.Status()
-	if len(st) != 2 || st[0].To != "vault" || st[1].To != "other" || st[0].Times != 1 || st[1].Times != 2 || !st[1].Up || st[1].Err != nil {
-		t.Errorf("Status() = %+v, want vault connected once, other twice", st)
+	if len(st) != 2 || st[0].To != "vault" || st[1].To != "other" {
+		t.Fatalf("Status() = %+v, want that of vault and other", st)
 	}
 	for _, l := range st {
+		want := 1
+		if l.To == name {
+			want = 2
+		}
+		if l.Times != want || !l.Up || l.Err != nil {
+			t.Errorf("Status() = %+v, want %s connected %d times", l, l.To, want)
+		}
 		for _, f := range l.Files {
 			if f.Path != p.path || f.Size != 3010 || f.Acked != 3010 || f.Lag() != 0 || !f.Since.IsZero() || f.Err != nil {
 				t.Errorf("%s: %+v, want 3010 bytes of %s, all acknowledged", l.To, f, p.path)
@@ -263,7 +291,9 @@ func TestLedger(t *testing.T) {
 		l := ledger{path: path}
 		must(t, l.open())
 		must(t, l.add(e))
-		must(t, l.add(e))
+		later := e
+		later.Time = e.Time.Add(time.Hour)
+		must(t, l.add(later))
 		other := e
 		other.To = 40
 		must(t, l.add(other))
@@ -276,6 +306,22 @@ func TestLedger(t *testing.T) {
 	must(t, err)
 	if n := bytes.Count(b, []byte("\n")); n != 2 {
 		t.Errorf("the ledger has %d lines, want 2:\n%s", n, b)
+	}
+}
+
+// The ledger does not grow for ever: the one before it is kept.
+func TestLedgerTurns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lost")
+	must(t, os.WriteFile(path, bytes.Repeat([]byte("nothing that we understand\n"), maxLedger/27+2), 0o600))
+	l := ledger{path: path}
+	must(t, l.open())
+	must(t, l.add(Lost{Time: time.Now(), Path: "/a.log", Gen: logfile.NewGenID(), To: 30, Reason: "deleted"}))
+	b, err := os.ReadFile(path)
+	must(t, err)
+	old, err := os.Stat(path + ".1")
+	must(t, err)
+	if bytes.Count(b, []byte("\n")) != 1 || old.Size() <= maxLedger {
+		t.Errorf("the ledger has %d bytes, and the one before %d, want one line and more than %d", len(b), old.Size(), maxLedger)
 	}
 }
 

@@ -49,7 +49,7 @@ const (
 // A JoinServer lets machines in that show the secret of an invitation. Its fields
 // are set before use.
 type JoinServer struct {
-	Name        string // of this machine, which those who join are told
+	Name        string // of this machine, for those who join; their token may have another
 	Invitations *Invitations
 	Log         *slog.Logger // nil discards
 
@@ -220,7 +220,8 @@ type Joined struct {
 }
 
 // Join has the hub of a token trust our key, and tries its addresses in turn. name
-// is the one we wish for, version the program's. What went wrong is a
+// is the one we wish for, version the program's. The hub is called what the token
+// calls it: that is what its operator chose. What went wrong is a
 // [*JoinRefusedError], [ErrUnreachable], or, where another machine answers, a
 // [*WrongKeyError].
 func Join(ctx context.Context, key *Key, token JoinToken, name, version string) (Joined, error) {
@@ -240,7 +241,7 @@ func Join(ctx context.Context, key *Key, token JoinToken, name, version string) 
 		if answer.Error != "" {
 			return Joined{}, &JoinRefusedError{answer.Error, answer.Cure}
 		}
-		hub := Machine{Name: answer.Hub, Key: token.Key, Roles: []string{RoleReceive}, Addrs: token.Addrs}
+		hub := Machine{Name: token.Hub, Key: token.Key, Roles: []string{RoleReceive}, Addrs: token.Addrs}
 		return Joined{hub, answer.Name, answer.Roles}, nil
 	}
 	err := errors.Join(failed...)

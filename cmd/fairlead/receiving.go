@@ -51,7 +51,7 @@ func openReceive(s *settings, own identity, m machines, set *logfile.Set, log *s
 	}
 	r.copies.begin(r.store)
 	r.port = &trust.Port{Key: m.key, Trusted: m.trusted, Log: log}
-	r.join = &trust.JoinServer{Name: name, Invitations: own.invitations(), Log: log}
+	r.join = &trust.JoinServer{Name: machineName(), Invitations: own.invitations(), Log: log}
 	r.receiver = &ship.Receiver{Store: r.store, Name: name, Software: "fairlead " + buildVersion().Version, Sender: m.senderOf, Log: log}
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,6 +25,7 @@ type vault struct {
 	store     string
 	addr      string
 	args      []string // more of the receiver's
+	under     []string // what runs the receiver; none: we do
 	hub, here []string // the environments of the two
 	name      string   // what the machine calls the receiver
 	receiver  *process
@@ -56,7 +58,8 @@ func quick(t *testing.T) string {
 // receive starts the receiver, again.
 func (v *vault) receive() {
 	v.t.Helper()
-	p := newProcess(v.t, "fairlead", append([]string{"receive", "--store", v.store, "--listen", v.addr}, v.args...)...)
+	line := slices.Concat(v.under, []string{"fairlead", "receive", "--store", v.store, "--listen", v.addr}, v.args)
+	p := newProcess(v.t, line[0], line[1:]...)
 	if v.hub == nil {
 		v.hub = p.cmd.Env
 	}
@@ -150,7 +153,7 @@ func (v *vault) wantCopies(path string, generations [][]byte, senders ...*proces
 // each generation.
 type rotor struct {
 	path string
-	how  string // rename, copy, delete
+	how  string // rename, copy, delete, shift, "shift, copy", grow
 
 	f    *os.File
 	n    int
@@ -185,8 +188,17 @@ func (r *rotor) write(lines int) error {
 // was.
 func (r *rotor) turn() error {
 	old := fmt.Sprintf("%s.%d", r.path, len(r.gens))
-	switch r.how {
-	case "rename":
+	how, shifts := strings.CutPrefix(r.how, "shift")
+	if shifts { // as logrotate does: the newest is .1
+		old = r.path + ".1"
+		for n := len(r.gens) - 1; n > 0; n-- {
+			if err := os.Rename(fmt.Sprintf("%s.%d", r.path, n), fmt.Sprintf("%s.%d", r.path, n+1)); err != nil {
+				return err
+			}
+		}
+	}
+	switch strings.TrimPrefix(how, ", ") {
+	case "rename", "":
 		if err := os.Rename(r.path, old); err != nil {
 			return err
 		}
@@ -380,6 +392,49 @@ func TestF29F30Kill(t *testing.T) {
 			}
 			v.wantCopies(path, [][]byte{stop()}, sender)
 		})
+	}
+}
+
+// F28: calls of the receiver are interrupted, again and again: what they were to do is
+// done all the same, once.
+func TestF28Interrupted(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	v.receiver.signal(syscall.SIGTERM)
+	v.receiver.wait()
+	trace := filepath.Join(t.TempDir(), "trace")
+	calls := "pwrite64,write,ftruncate,renameat2" // and none that the loader makes
+	v.under = []string{"strace", "-D", "-f", "-qq", "-o", trace, "-e", "trace=" + calls, "-e", "inject=" + calls + ":error=EINTR:when=2+3"}
+	if out, err := exec.Command("strace", "-o", trace, "-e", "inject=close:error=EINTR:when=1000", "true").CombinedOutput(); err != nil {
+		t.Skipf("needs strace, and to be let use it: %v: %s", err, out)
+	}
+	v.receive()
+	dir := quick(t)
+	sender := v.ship(dir)
+	r, err := newRotor(filepath.Join(dir, "app.log"), "rename")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if err := r.write(5000); err != nil {
+			t.Fatal(err)
+		}
+		v.wantCopies(r.path, r.gens, sender)
+		if err := r.turn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.write(1); err != nil {
+		t.Fatal(err)
+	}
+	v.wantCopies(r.path, r.gens, sender)
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := strings.Count(string(text), "EINTR")
+	if t.Logf("%d calls were interrupted", n); n == 0 {
+		t.Error("no call was interrupted")
 	}
 }
 

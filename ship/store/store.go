@@ -145,8 +145,15 @@ func (s *Store) start(dir string) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
+	_, err = os.Lstat(dir)
+	made := errors.Is(err, fs.ErrNotExist)
 	if s.disk, err = openDisk(dir, s.o.Mode, gid, s.o.around); err != nil {
 		return err
+	}
+	if made {
+		if err := s.letIn(gid); err != nil {
+			return err
+		}
 	}
 	s.tells = syncfsTells(s.disk.self)
 	known, err := s.lockDir()
@@ -160,6 +167,20 @@ func (s *Store) start(dir string) error {
 		return err
 	}
 	return s.lookAtAll()
+}
+
+// letIn gives the directory, which we have made, to those who may read the files. One
+// that was there keeps what its owner chose.
+func (s *Store) letIn(gid int) error {
+	if s.disk.dirMode() != 0o700 {
+		if err := s.disk.self.Chmod(s.disk.dirMode()); err != nil {
+			return err
+		}
+	}
+	if gid < 0 {
+		return nil
+	}
+	return s.disk.self.Chown(-1, gid)
 }
 
 // lockDir makes sure that nobody else writes here. known says that somebody has.
