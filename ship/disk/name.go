@@ -11,8 +11,8 @@ import (
 	"fairlead/logfile"
 )
 
-// maxName is how many bytes a name may have.
-const maxName = 200
+// MaxName is how many bytes a name may have.
+const MaxName = 200
 
 // WrongName says what is wrong with a name that a file or directory shall have, "" if
 // nothing is: it has 1 to 200 bytes of UTF-8 without slashes, backslashes and control
@@ -21,8 +21,8 @@ func WrongName(name string) string {
 	switch {
 	case name == "":
 		return "is empty"
-	case len(name) > maxName:
-		return fmt.Sprintf("has %d bytes, and may have %d", len(name), maxName)
+	case len(name) > MaxName:
+		return fmt.Sprintf("has %d bytes, and may have %d", len(name), MaxName)
 	case !utf8.ValidString(name):
 		return "is not UTF-8"
 	case name == "." || name == "..":
