@@ -170,11 +170,9 @@ func (h *host) failed(ctx context.Context, tries int, err error) {
 	if ctx.Err() != nil || h.flowing > 0 || h.tries != tries {
 		return
 	}
-	if h.err == nil || h.err.Error() != err.Error() {
-		h.s.log().Warn("the receiver is not there; trying again", "peer", h.addr, "err", err)
-	}
-	if h.err == nil {
+	if h.err == nil { // what differs between two attempts is no news
 		h.since = time.Now()
+		h.s.log().Warn("the receiver is not there, or does not answer; trying again", "peer", h.addr, "err", err)
 	}
 	h.err = err
 	h.tries++

@@ -221,21 +221,25 @@ func (s *Sender) begin(h *host, l *logfile.Log, g *logfile.Gen) *sending {
 			return nil
 		}
 	}
+	s.mu.Lock()
+	delete(s.refused, refusal{h.addr, l.Name()})
+	s.mu.Unlock()
 	e := &sending{s: s, h: h, gen: g.ID, log: l, name: r.name, far: max(0, r.done), sent: max(0, r.done), asked: r.done >= 0, over: r.done >= 0}
 	h.add(e)
 	return e
 }
 
-// collects says whether a path is of a log of ours.
+// collects says whether there is a file at a path that is a log of ours.
 func (s *Sender) collects(path string) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var at *logfile.Log
 	for l := range s.logs {
 		if l.Name() == path {
-			return true
+			at = l
 		}
 	}
-	return false
+	s.mu.Unlock()
+	return at != nil && at.Stat().Current != nil
 }
 
 // refuse notes that a log is not sent, and says so once.

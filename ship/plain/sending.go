@@ -145,13 +145,13 @@ func (e *sending) giveUp() {
 func (e *sending) note(err error, tries int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err != nil && tries > 0 && (e.err == nil || e.err.Error() != err.Error()) {
+	if err != nil && tries == 0 {
+		return
+	}
+	if err != nil && e.err == nil {
 		e.s.log().Warn("a file is not sent; trying again", "path", e.log.Name(), "gen", e.gen.Short(), "peer", e.h.addr, "err", err)
-		e.err = err
 	}
-	if err == nil {
-		e.err = nil
-	}
+	e.err = err
 }
 
 // A hostError is one that the host tells of.
@@ -175,7 +175,7 @@ func (e *sending) once(ctx context.Context) (done bool, err error) {
 	e.mu.Unlock()
 	far, err := e.greet(conn, name)
 	if err != nil {
-		err = fmt.Errorf("%s does not say what it has of %s: %w", e.h.addr, name, err)
+		err = fmt.Errorf("ask %s what it has of %s: %w", e.h.addr, name, err)
 		e.h.failed(ctx, conn.tries, err)
 		return false, err
 	}
