@@ -17,6 +17,10 @@ import (
 // How long a receiver that cannot be reached, or does not answer, is left alone.
 const retryFirst, retryLast = 250 * time.Millisecond, 30 * time.Second
 
+// maxAsking is how many connections of a receiver may be without an answer: a queue of
+// logship's holds few.
+const maxAsking = 8
+
 // backoff is how long to wait after so many attempts that came to nothing.
 func backoff(tries int) time.Duration {
 	wait := min(retryFirst<<min(max(tries-1, 0), 10), retryLast)
@@ -25,11 +29,12 @@ func backoff(tries int) time.Duration {
 
 // A host is a receiver.
 type host struct {
-	s     *Sender
-	addr  string
-	slots slots
-	limit *rate.Limiter // nil: none
-	probe chan struct{} // taken by whoever tries whether it is there again
+	s      *Sender
+	addr   string
+	slots  slots
+	limit  *rate.Limiter // nil: none
+	asking chan struct{} // one place for each connection that has no answer yet
+	probe  chan struct{} // taken by whoever tries whether it is there again
 
 	mu      sync.Mutex // guards what follows
 	gens    map[logfile.GenID]*sending
@@ -45,7 +50,7 @@ type host struct {
 }
 
 func newHost(s *Sender, addr string) *host {
-	h := &host{s: s, addr: addr, probe: make(chan struct{}, 1), back: make(chan struct{}), gens: make(map[logfile.GenID]*sending)}
+	h := &host{s: s, addr: addr, asking: make(chan struct{}, maxAsking), probe: make(chan struct{}, 1), back: make(chan struct{}), gens: make(map[logfile.GenID]*sending)}
 	h.slots.free = s.MaxConns
 	if h.slots.free <= 0 {
 		h.slots.free = DefaultMaxConns

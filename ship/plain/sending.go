@@ -164,26 +164,22 @@ func (e *sending) once(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	defer e.h.slots.release()
-	conn, err := e.h.connect(ctx)
-	if err != nil {
-		return false, &hostError{err}
+	conn, far, err := e.ask(ctx)
+	if conn.TCPConn != nil {
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { tcp.Abort(conn.TCPConn) })()
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { tcp.Abort(conn.TCPConn) })()
-	e.mu.Lock()
-	name := e.name
-	e.mu.Unlock()
-	far, err := e.greet(conn, name)
 	if err != nil {
-		err = fmt.Errorf("ask %s what it has of %s: %w", e.h.addr, name, err)
-		e.h.failed(ctx, conn.tries, err)
 		return false, err
 	}
 	defer e.h.answered()()
 	l, st := e.part()
 	g := st.Find(e.gen)
-	if g == nil {
-		return true, nil // nobody knows it any more
+	if g == nil { // nobody knows it any more
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.over = true
+		return true, nil
 	}
 	if far > g.Size {
 		e.renamed("the receiver has more of this name than the file has: what it has is of something else", far, g.Size)
@@ -194,6 +190,29 @@ func (e *sending) once(ctx context.Context) (done bool, err error) {
 	e.mu.Unlock()
 	e.s.log().Debug("sending", "path", l.Name(), "gen", e.gen.Short(), "peer", e.h.addr, "off", far)
 	return e.stream(ctx, conn, far)
+}
+
+// ask connects, and asks how much there is. A connection is to be closed, also beside an
+// error.
+func (e *sending) ask(ctx context.Context) (conn attempt, far int64, err error) {
+	select {
+	case e.h.asking <- struct{}{}:
+		defer func() { <-e.h.asking }()
+	case <-ctx.Done():
+		return conn, 0, ctx.Err()
+	}
+	if conn, err = e.h.connect(ctx); err != nil {
+		return conn, 0, &hostError{err}
+	}
+	defer context.AfterFunc(ctx, func() { tcp.Abort(conn.TCPConn) })()
+	e.mu.Lock()
+	name := e.name
+	e.mu.Unlock()
+	if far, err = e.greet(conn, name); err != nil {
+		err = fmt.Errorf("ask %s what it has of %s: %w", e.h.addr, name, err)
+		e.h.failed(ctx, conn.tries, err)
+	}
+	return conn, far, err
 }
 
 // greet says the name and hears how much there is.
