@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,11 +112,17 @@ func (s *Sender) Run(ctx context.Context) error {
 }
 
 func (s *Sender) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, sh := range s.logs {
+	for _, sh := range s.shipped() {
 		sh.follow.Close()
 	}
+}
+
+// shipped returns the logs. Whoever calls a Log does not hold s.mu: mark waits for it
+// with the Log locked.
+func (s *Sender) shipped() []*shipped {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.logs))
 }
 
 // join begins with the logs that are new in the set.
@@ -231,15 +239,12 @@ func (s *Sender) begin(h *host, l *logfile.Log, g *logfile.Gen) *sending {
 
 // collects says whether there is a file at a path that is a log of ours.
 func (s *Sender) collects(path string) bool {
-	s.mu.Lock()
-	var at *logfile.Log
-	for l := range s.logs {
-		if l.Name() == path {
-			at = l
+	for _, sh := range s.shipped() {
+		if sh.log.Name() == path {
+			return sh.log.Stat().Current != nil
 		}
 	}
-	s.mu.Unlock()
-	return at != nil && at.Stat().Current != nil
+	return false
 }
 
 // refuse notes that a log is not sent, and says so once.
@@ -254,13 +259,7 @@ func (s *Sender) refuse(h *host, l *logfile.Log, err error) {
 }
 
 func (s *Sender) settleAll() {
-	s.mu.Lock()
-	logs := make([]*shipped, 0, len(s.logs))
-	for _, sh := range s.logs {
-		logs = append(logs, sh)
-	}
-	s.mu.Unlock()
-	for _, sh := range logs {
+	for _, sh := range s.shipped() {
 		s.settle(sh)
 	}
 }
