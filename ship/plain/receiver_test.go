@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // badNames are first lines that no file may have.
@@ -402,5 +404,35 @@ func TestF27FailedFsync(t *testing.T) {
 	}
 	if n := s.Stats().SyncErrors; n != 1 {
 		t.Errorf("%d fsyncs failed by Stats, want 1", n)
+	}
+}
+
+// What the older connection of a file has brought is written, and durable, before the
+// newer one is answered.
+func TestSeed05NewerWaits(t *testing.T) {
+	s := newStation(t)
+	syncing, goOn := make(chan struct{}), make(chan struct{})
+	var slow atomic.Bool
+	s.disk.Around = func(op, _ string, do func() error) error {
+		if op == "sync" && slow.CompareAndSwap(false, true) {
+			close(syncing)
+			<-goOn
+		}
+		return do()
+	}
+	older, _ := s.begin("two.log")
+	io.WriteString(older, "from the older\n")
+	eventually(t, has(s.stored("two.log"), "from the older\n"))
+	<-syncing // the older one makes durable what it has
+	newer := s.dial()
+	io.WriteString(newer, "two.log\n")
+	newer.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := newer.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the newer one was answered before the older one was done: %d, %v", n, err)
+	}
+	close(goOn)
+	newer.SetReadDeadline(time.Now().Add(patience))
+	if n := answer(t, newer); n != 15 {
+		t.Errorf("the newer one is told %d, want 15", n)
 	}
 }
