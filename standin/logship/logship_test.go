@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 		{[]string{"tx", "--host", "h", "--po", "7448", "--glob", "*.log", "--tim", "5"}, tx(port)},
 		{[]string{"rx", "--storage", "/x", "--bind=0.0.0.0", "--socket-queue", "9"}, rx(func(o *logship.Options) { o.Storage, o.BindHost, o.Queue = "/x", "0.0.0.0", 9 })},
 		{[]string{"rx", "--host", ""}, rx(func(o *logship.Options) { o.Bare = true })}, // --host-in-filename, here
-		{[]string{"tx", "--host=h", "--host", "i", "--glob", "*.log", "--rescan-interval", "3"}, tx(func(o *logship.Options) { o.Hosts, o.Rescan = []string{"h", "i"}, 3 * time.Second })},
+		{[]string{"tx", "--host=h", "--host", "i", "--glob", "*.log", "--rescan-interval", "3"}, tx(func(o *logship.Options) { o.Hosts, o.Rescan = []string{"h", "i"}, 3*time.Second })},
 		{[]string{"tx", "--help"}, logship.Options{Help: true}},
 		{[]string{"-h"}, logship.Options{Help: true}},
 	} {
