@@ -214,8 +214,11 @@ func TestFewConnections(t *testing.T) {
 	for name, text := range want {
 		eventually(t, has(to.stored(name), text))
 	}
-	s.append("7.log", "more\n")
-	eventually(t, has(to.stored("7.log"), want["7.log"]+"more\n"))
+	for i := range 7 { // more than there are connections, all of which are idle
+		name := fmt.Sprintf("%d.log", i)
+		s.append(name, "more\n")
+		eventually(t, has(to.stored(name), want[name]+"more\n"))
+	}
 	if n := to.Stats().Connections; n > 3 {
 		t.Errorf("%d connections, want at most 3", n)
 	}
