@@ -35,7 +35,7 @@ func (s *Server) client(ctx, cut context.Context, conn net.Conn, keep *keepers) 
 		return
 	}
 	tcp.Tune(conn, s.sendBuffer())
-	r := &reader{srv: s, log: log, out: newOut(conn), atEnd: s.AtEnd, keep: keep.of(log), stranger: s.stranger(conn)}
+	r := &reader{srv: s, log: log, out: tcp.NewOut(conn), atEnd: s.AtEnd, keep: keep.of(log), stranger: s.stranger(conn)}
 	s.logger().Debug("client reads", "path", log.Name(), "off", req.off, "peer", addr(conn.RemoteAddr()))
 	s.stream(ctx, conn, r, req.off)
 }
@@ -64,7 +64,7 @@ func (s *Server) stream(ctx context.Context, conn net.Conn, r *reader, off int64
 		tcp.Part(ctx, conn)
 	case errors.Is(err, errRefused) && !tcp.Dead(tcp.Underlying(conn)): // whose socket a dead one was, nobody can tell
 		s.end(refused, conn.RemoteAddr(), attrs...)
-	case errors.Is(err, errChanged):
+	case errors.Is(err, tcp.ErrChanged):
 		tcp.Abort(conn)
 		s.end(changed, conn.RemoteAddr(), attrs...)
 	default:

@@ -116,9 +116,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, h logfile.Handle, 
 			panic(http.ErrAbortHandler) // the client left
 		}
 	}
-	n, err := httpOut(w).piece(h, last, 1)
+	n, err := httpOut(w).Piece(&h, last, 1)
 	s.sent.Add(int64(n))
-	if errors.Is(err, errStale) {
+	if errors.Is(err, tcp.ErrStale) {
 		s.breakOff(r, changed)
 	}
 	rc.SetWriteDeadline(time.Time{})
@@ -132,9 +132,9 @@ func (s *Server) breakOff(r *http.Request, why reason) {
 }
 
 // httpOut is the way out into a response.
-func httpOut(w http.ResponseWriter) copier {
+func httpOut(w http.ResponseWriter) tcp.Copier {
 	rc := http.NewResponseController(w)
-	return copier{flusher{w, rc}, func() { rc.SetWriteDeadline(time.Now().Add(tcp.WriteTimeout)) }}
+	return tcp.Copier{W: flusher{w, rc}, Before: func() { rc.SetWriteDeadline(time.Now().Add(tcp.WriteTimeout)) }}
 }
 
 type flusher struct {

@@ -7,32 +7,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/internal/tcp"
 	"fairlead/logfile"
 )
 
 // pieceMax bounds what one send can carry of a file that was changed under it.
 const pieceMax = 1 << 20
 
-// An out takes bytes of a file to a client, one piece at a time. The file may
-// change at any moment:
-//
-//   - errChanged: it has, and what was sent may be something else;
-//   - errStale: it has, and all that was sent is right.
-type out interface {
-	piece(h logfile.Handle, off int64, n int) (sent int, err error)
-}
-
-var (
-	errChanged = errors.New("the file was changed under a send")
-	errStale   = errors.New("the file was changed before a send")
-)
-
 // A reader is a position over a log, and a way out for its bytes. It has no
 // queue: the file is the queue.
 type reader struct {
 	srv      *Server
 	log      *logfile.Log
-	out      out
+	out      tcp.Out
 	atEnd    AtEnd
 	keep     *keeper // holds the file under AtEndLinger and AtEndExit
 	stranger bool    // gets only what everyone may read
@@ -43,7 +30,7 @@ type reader struct {
 }
 
 // run sends bytes from a position on. It ends with an *Ended when the generation
-// does, errStopped when ctx ends and what was there is sent, errChanged,
+// does, errStopped when ctx ends and what was there is sent, tcp.ErrChanged,
 // errRefused, or why the client left.
 func (r *reader) run(ctx context.Context, from logfile.From) error {
 	st := r.log.Stat()
@@ -130,10 +117,10 @@ func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Spa
 		return err
 	}
 	for span.N > 0 {
-		n, err := r.push(h, span.Off, span.N)
+		n, err := r.push(&h, span.Off, span.N)
 		f.Advance(n)
 		span.Off, span.N = span.Off+n, span.N-n
-		if errors.Is(err, errStale) {
+		if errors.Is(err, tcp.ErrStale) {
 			return nil // the follower knows what became of it
 		}
 		if err != nil {
@@ -144,8 +131,8 @@ func (r *reader) send(ctx context.Context, f *logfile.Follower, span logfile.Spa
 }
 
 // push sends one piece of at most n bytes.
-func (r *reader) push(h logfile.Handle, off, n int64) (int64, error) {
-	sent, err := r.out.piece(h, off, int(min(n, pieceMax)))
+func (r *reader) push(h tcp.File, off, n int64) (int64, error) {
+	sent, err := r.out.Piece(h, off, int(min(n, pieceMax)))
 	r.off.Store(off + int64(sent))
 	r.srv.sent.Add(int64(sent))
 	return int64(sent), err
@@ -235,9 +222,9 @@ func (r *reader) linger(ctx context.Context, off int64) error {
 			return err
 		}
 		for off < size {
-			n, err := r.push(h, off, size-off)
+			n, err := r.push(&h, off, size-off)
 			off += n
-			if errors.Is(err, errStale) {
+			if errors.Is(err, tcp.ErrStale) {
 				return &logfile.Ended{Gen: gen, At: off, Reason: logfile.Truncated}
 			}
 			if err != nil {

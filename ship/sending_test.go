@@ -31,18 +31,27 @@ func newIdle(t *testing.T, groups ...[]string) (s *Sender, told *bytes.Buffer) {
 	return s, told
 }
 
-// send has a generation of a path sent that no log knows any more.
-func (s *Sender) send(id byte, path string) *sending {
+// sendGone has a generation of a path sent that no log knows any more.
+func (s *Sender) sendGone(id byte, path string) *sending {
 	gen := logfile.GenID{id}
 	s.begun.add(gen, time.Now())
-	e := &sending{generation: &generation{id: gen, last: replica.FileStat{Path: names(path)}}, done: make([]bool, len(s.links)), as: make([]seal, len(s.links))}
+	e := &sending{generation: generation{id: gen, path: names(path)}}
 	for _, group := range s.links {
 		to := choose(group, e.Stat().Path, s.failover())
-		e.to = append(e.to, to)
-		to.source.Add(e)
+		e.to = append(e.to, recipient{link: to})
+		s.send(e, to)
 	}
 	s.gens[gen] = e
 	return e
+}
+
+// sealedAt says which receivers have all of it.
+func (e *sending) sealedAt(done []bool) {
+	for i, yes := range done {
+		if yes {
+			e.to[i].has = new(seal)
+		}
+	}
 }
 
 // is sets since when a link is up, or is not.
@@ -52,15 +61,15 @@ func (l *link) is(up bool, since time.Time) {
 	l.up, l.since = up, since
 }
 
-func (l *link) has() int { return len(l.source.Files()) }
+func (l *link) files() int { return len(l.source.Files()) }
 
 // A file goes to another receiver once, when its own was gone for long enough, and
 // comes back only when that one is gone. What is sealed stays.
 func TestFailOver(t *testing.T) {
 	s, told := newIdle(t, []string{"a", "b"})
-	e, sealed := s.send(1, "/var/log/app.log"), s.send(2, "/var/log/app.log")
-	sealed.done[0] = true
-	first := e.to[0]
+	e, sealed := s.sendGone(1, "/var/log/app.log"), s.sendGone(2, "/var/log/app.log")
+	sealed.to[0].has = new(seal)
+	first := e.to[0].link
 	second := s.links[0][0]
 	if second == first {
 		second = s.links[0][1]
@@ -95,9 +104,9 @@ func TestFailOver(t *testing.T) {
 		if step.at == second {
 			kept = 0
 		}
-		if e.to[0] != step.at || sealed.to[0] != first || step.at.has() != 1+kept || other.has() != 1-kept {
+		if e.to[0].link != step.at || sealed.to[0].link != first || step.at.files() != 1+kept || other.files() != 1-kept {
 			t.Errorf("%s: it is at %s, and %s has %d files, %s %d; want it at %s, and what is sealed at %s",
-				step.what, e.to[0].to.Name, step.at.to.Name, step.at.has(), other.to.Name, other.has(), step.at.to.Name, first.to.Name)
+				step.what, e.to[0].to.Name, step.at.to.Name, step.at.files(), other.to.Name, other.files(), step.at.to.Name, first.to.Name)
 		}
 		if n := strings.Count(told.String(), "another has its files"); n != step.moved {
 			t.Errorf("%s: it was moved %d times, want %d", step.what, n, step.moved)
@@ -120,8 +129,8 @@ func TestAckedOf(t *testing.T) {
 		{[]bool{true, true, true}, all},
 	} {
 		s, _ := newIdle(t, []string{"a"}, []string{"b"}, []string{"c"})
-		e := s.send(1, "/a.log")
-		copy(e.done, c.done)
+		e := s.sendGone(1, "/a.log")
+		e.sealedAt(c.done)
 		if got := s.ackedOf(e.id); got != c.want {
 			t.Errorf("sealed at %v: ackedOf() = %d, want %d", c.done, got, c.want)
 		}
@@ -140,9 +149,9 @@ func TestForget(t *testing.T) {
 		{[]bool{false, false}, false}, {[]bool{true, false}, false}, {[]bool{false, true}, false}, {[]bool{true, true}, true},
 	} {
 		s, _ := newIdle(t, []string{"a"}, []string{"b"})
-		e := s.send(1, "/a.log")
+		e := s.sendGone(1, "/a.log")
 		s.leaves.Keep(e.id, 0, make([]replica.Hash, 3))
-		copy(e.done, c.done)
+		e.sealedAt(c.done)
 		s.forget()
 		_, err := os.Stat(s.leaves.path(e.id))
 		if known := s.gens[e.id] != nil; known == c.forgot || s.begun.has(e.id) == c.forgot || os.IsNotExist(err) != c.forgot {
@@ -164,7 +173,7 @@ func TestForgetNotWhatIsThere(t *testing.T) {
 		w.sender.mu.Lock()
 		defer w.sender.mu.Unlock()
 		for _, e := range w.sender.gens {
-			if e.done[0] {
+			if e.done() {
 				return ""
 			}
 		}
@@ -202,9 +211,9 @@ func TestCopiesAreNotSentOn(t *testing.T) {
 
 // A generation that no log knows any more is as it was last, and over.
 func TestGenerationOver(t *testing.T) {
-	was := replica.FileStat{Path: []string{"a.log"}, Size: 7, Readable: true, Reason: replica.Rotated}
-	g := &generation{id: logfile.GenID{1}, last: was}
-	if st := g.Stat(); st.Size != 7 || !st.Ended || !st.Final || st.Readable || st.Reason != was.Reason || st.Path[0] != "a.log" {
+	was := &logfile.Gen{Size: 7, Readable: true, End: &logfile.Ended{Reason: logfile.Rotated}}
+	g := &generation{id: logfile.GenID{1}, last: was, path: []string{"a.log"}}
+	if st := g.Stat(); st.Size != 7 || !st.Ended || !st.Final || st.Readable || st.Reason != replica.Rotated || st.Path[0] != "a.log" {
 		t.Errorf("Stat() = %+v, want that of before, ended, final, and not to be read", st)
 	}
 	var ended *logfile.Ended

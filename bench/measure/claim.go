@@ -55,14 +55,21 @@ func (t Target) judge(v float64) string {
 }
 
 // Ratio claims something of Fairlead's figure divided by a peer's, turn by turn.
-func (r Result) Ratio(f Figure, to string, t Target) Claim {
-	ours, theirs := r.Of(Fairlead).Values(f), r.Of(to).Values(f)
+func (r Result) Ratio(f Figure, to string, t Target) Claim { return r.RatioOf(Fairlead, f, to, t) }
+
+// RatioOf is Ratio for another way of ours than [Fairlead]; its name is in the claim.
+func (r Result) RatioOf(way string, f Figure, to string, t Target) Claim {
+	ours, theirs := r.Of(way).Values(f), r.Of(to).Values(f)
 	ratio := SpreadOf(ratios(ours, theirs))
-	c := Claim{r.Name, string(f) + " ÷ " + to, t.text, ratio.text(2), t.judge(ratio.Median)}
+	what := string(f)
+	if way != Fairlead {
+		what = way + ": " + what
+	}
+	c := Claim{r.Name, what + " ÷ " + to, t.text, ratio.text(2), t.judge(ratio.Median)}
 	if t.more > 0 && SpreadOf(ours).Median <= SpreadOf(theirs).Median+t.more {
 		c.met = "met"
 	}
-	return r.checked(c, ratio.Median)
+	return r.checked(way, c, ratio.Median)
 }
 
 // Value claims something of Fairlead's figure itself.
@@ -72,7 +79,7 @@ func (r Result) Value(f Figure, t Target) Claim {
 	if v.Median >= 100 {
 		decimals = 0
 	}
-	return r.checked(Claim{r.Name, string(f), t.text, v.text(decimals), t.judge(v.Median)}, v.Median)
+	return r.checked(Fairlead, Claim{r.Name, string(f), t.text, v.text(decimals), t.judge(v.Median)}, v.Median)
 }
 
 // Total claims something of the sum of figures over all turns: one lost line in three turns is
@@ -85,7 +92,7 @@ func (r Result) Total(t Target, figures ...Figure) Claim {
 			sum = v + zeroOfNaN(sum)
 		}
 	}
-	return r.checked(Claim{r.Name, strings.Join(names, " + "), t.text, fmt.Sprint(sum), t.judge(sum)}, sum)
+	return r.checked(Fairlead, Claim{r.Name, strings.Join(names, " + "), t.text, fmt.Sprint(sum), t.judge(sum)}, sum)
 }
 
 func zeroOfNaN(v float64) float64 {
@@ -96,11 +103,11 @@ func zeroOfNaN(v float64) float64 {
 }
 
 // checked says why there is nothing to claim.
-func (r Result) checked(c Claim, v float64) Claim {
+func (r Result) checked(way string, c Claim, v float64) Claim {
 	if math.IsNaN(v) {
 		c.measured = "–"
 	}
-	if r.Of(Fairlead).Err != nil {
+	if r.Of(way).Err != nil {
 		c.measured, c.met = "failed", "**not met**"
 	}
 	return c

@@ -49,7 +49,8 @@ func measureBulk(ctx context.Context, b bench) ([]measure.Table, error) {
 	t := measure.Table{
 		Title: "Bulk: files that are there",
 		Note: "From an empty destination, on the disk of -dir and on a tmpfs. The source is in the page cache. The time is from " +
-			"the start of the sender until it ends, with all of it durable (`ship --once` looks every 100 ms whether it is); of " +
+			"the start of the sender until it ends, with all of it durable (`ship --once` looks every 100 ms whether it is, and Fairlead, plain, " +
+			"asks the receiver for a length that is durable); of " +
 			"socat until both ends have ended, once without and once with an fsync by us; of rsyslog until the last byte is in the " +
 			"file, durable or not. CPU is user and system of all processes of both ends, from start to end. The limit is what both " +
 			"ends must do with each byte, on all cores, without a connection (limit.go), and disk alone is writing it; both end with " +
@@ -82,7 +83,9 @@ func bulkClaims(r measure.Result, h haul) []measure.Claim {
 		return claims
 	}
 	return append(claims, r.Ratio(measure.Megabytes, theLimit, measure.AtLeast(0.7)), r.Ratio(cpuPerGB, theLimit, measure.NoTarget),
-		r.Ratio(measure.Megabytes, socatSync, measure.NoTarget), r.Ratio(cpuPerGB, socatSync, measure.NoTarget))
+		r.Ratio(measure.Megabytes, socatSync, measure.NoTarget), r.Ratio(cpuPerGB, socatSync, measure.NoTarget),
+		r.RatioOf(fairleadPlain, measure.Megabytes, socat, measure.AtLeast(0.8)), r.RatioOf(fairleadPlain, cpuPerGB, socat, measure.AtMost(1.2)),
+		r.RatioOf(fairleadPlain, measure.Megabytes, socatSync, measure.AtLeast(0.8)), r.RatioOf(fairleadPlain, cpuPerGB, socatSync, measure.AtMost(1.2)))
 }
 
 // bulkCase lets all ships the same files, in turns.

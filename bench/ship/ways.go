@@ -17,8 +17,10 @@ import (
 	"fairlead/bench/measure"
 )
 
-// The names of what is not Fairlead, as they stand in the tables.
+// The names of ways, as they stand in the tables.
 const (
+	fairleadPlain = "Fairlead, plain"
+
 	theLimit  = "the limit"
 	diskAlone = "disk alone"
 	socat     = "socat"
@@ -172,7 +174,7 @@ func (b *bench) findWays(ctx context.Context, r measure.Run) (leftOut []string) 
 	if path, err := measure.BuildFairlead(ctx, r.Root, r.Dir); err != nil {
 		leave(measure.Fairlead, err)
 	} else {
-		b.ways, b.up = append(b.ways, native{path}.way()), native{path}.throughUp()
+		b.ways, b.up = append(b.ways, native{path}.way(), plain{path}.way()), native{path}.throughUp()
 	}
 	if path, err := exec.LookPath("socat"); err != nil {
 		leave(socat, err)

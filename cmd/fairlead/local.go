@@ -11,6 +11,7 @@ import (
 
 	"fairlead/logfile"
 	"fairlead/serve"
+	"fairlead/ship/plain"
 	"fairlead/stream"
 	"fairlead/trust"
 )
@@ -18,21 +19,23 @@ import (
 // A local is what a long-running command shows of itself on its socket: status,
 // why, and the logs.
 type local struct {
-	command string
-	name    string // of this process among its kind; may be empty
-	bound   []endpoint
-	set     *logfile.Set  // nil: it reads no files
-	server  *serve.Server // nil: it serves none to others
-	mirror  *serve.Mirror
-	ship    *shipping      // nil: it sends nothing to others
-	receive *receiving     // nil: it takes nothing from others
-	stream  *stream.Stream // nil: it makes no entries
-	events  *stream.SSE
-	entries *stream.TCP
-	byPlace *stream.Entries
-	tokens  *trust.Tokens // nil: who may ask over HTTP is not decided by tokens
-	log     *slog.Logger
-	started time.Time
+	command  string
+	name     string // of this process among its kind; may be empty
+	bound    []endpoint
+	set      *logfile.Set  // nil: it reads no files
+	server   *serve.Server // nil: it serves none to others
+	mirror   *serve.Mirror
+	ship     *shipping       // nil: it sends nothing to others
+	receive  *receiving      // nil: it takes nothing from others
+	plainOut *plainShipping  // nil: it sends nothing in the clear
+	plainIn  *plain.Receiver // nil: it takes nothing in the clear
+	stream   *stream.Stream  // nil: it makes no entries
+	events   *stream.SSE
+	entries  *stream.TCP
+	byPlace  *stream.Entries
+	tokens   *trust.Tokens // nil: who may ask over HTTP is not decided by tokens
+	log      *slog.Logger
+	started  time.Time
 
 	verifying sync.Mutex // one verification at a time
 	found     findings   // of them

@@ -40,7 +40,8 @@ func run(argv []string) int {
 }
 
 func calledBy(argv0 string) string {
-	return strings.TrimSuffix(filepath.Base(argv0), ".exe")
+	name := strings.TrimSuffix(filepath.Base(argv0), ".exe")
+	return strings.TrimSuffix(name, ".py") // as logship was
 }
 
 // isStandIn says that name is that of an older tool, so that a link of that

@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args)) }
 	testscript.Main(m, map[string]func(){
-		"fairlead": program, "tailsrv": program, "logwisp": program,
+		"fairlead": program, "tailsrv": program, "logship": program, "logship.py": program, "logwisp": program,
 		"fairlead-activated": activated, "fairlead-nc": netcat, "fairlead-curl": curl,
 		"fairlead-ask": askMany, "fairlead-service": asService,
 		"fairlead-tokens": keepTokens, "fairlead-hub": keepHub,

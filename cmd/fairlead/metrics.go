@@ -75,6 +75,9 @@ var metrics = []metric{
 	{"ship_resumes_total", counter, nil, "Times that a generation went on where its copy ended."},
 	{"ship_divergences_total", counter, nil, "Copies that are not what their source begins with; another was begun."},
 
+	{"ship_plain_lag_bytes", gauge, nil, "Bytes that were not sent in the clear, to the receiver that misses most."},
+	{"ship_plain_sent_bytes_total", counter, nil, "Bytes sent in the clear."},
+
 	{"receive_copies", gauge, []string{"state"}, "Copies in the store."},
 	{"receive_bytes", gauge, nil, "Bytes of the copies that are there."},
 	{"receive_senders", gauge, nil, "Connections of senders."},
@@ -85,6 +88,11 @@ var metrics = []metric{
 	{"receive_pruned_bytes_total", counter, nil, "Bytes of ended generations removed to keep within keep and keep_bytes."},
 	{"receive_damaged_total", counter, nil, "Copies that were not as the journal says."},
 	{"receive_commit_seconds", histogram, nil, "Seconds from the beginning of a commit until what was written is durable."},
+	{"receive_plain_senders", gauge, nil, "Connections of those who send in the clear."},
+	{"receive_plain_files", gauge, nil, "Files that came in the clear."},
+	{"receive_plain_written_bytes_total", counter, nil, "Bytes that came in the clear."},
+	{"receive_plain_sync_errors_total", counter, nil, "Times that what came in the clear could not be made durable."},
+	{"receive_plain_refused_total", counter, []string{"reason"}, "Connections in the clear that were turned away, or ended for want of room."},
 
 	{"verify_mismatches_total", counter, nil, "MiB that fairlead verify found to differ, asked of this process."},
 

@@ -50,6 +50,8 @@ func oneOfEach() processReport {
 			`receive_copies{state="open"}`: 33, `receive_copies{state="sealed"}`: 34, "receive_bytes": 35, "receive_senders": 36,
 			"receive_written_bytes_total": 37, "receive_late_frames_total": 38, "receive_busy_total": 39, "receive_fenced_total": 40,
 			"receive_pruned_bytes_total": 41, "receive_damaged_total": 42, "verify_mismatches_total": 43,
+			"ship_plain_lag_bytes": 44, "ship_plain_sent_bytes_total": 45, "receive_plain_senders": 46, "receive_plain_files": 47,
+			"receive_plain_written_bytes_total": 48, "receive_plain_sync_errors_total": 49, `receive_plain_refused_total{reason="bad-name"}`: 50,
 			"mirror_received_bytes_total": 24, "mirror_connects_total": 25,
 		},
 	}

@@ -21,6 +21,8 @@ func newReceive(c *common) *cobra.Command {
 		Example: `  fairlead receive --store /srv/logs --listen :7447
     fairlead invite                     prints what the other machine runs
   fairlead receive --keep 720h --keep-bytes 500GiB --quota 50GiB
+  fairlead receive --listen :7447 --plain   and what anybody sends, as logship
+  fairlead receive --status             what has come to the running processes
   fairlead up --receive :7447           the same, with the page`,
 		Long: `A copy is DIR/SENDER/PATH, with the bytes of the source and no others. When the
 source is rotated its copy is renamed once, to PATH-TIME.GENERATION, and the
@@ -28,8 +30,10 @@ next one begins. What was acknowledged is on the disk: it survives kill -9 and a
 power cut. A copy is never overwritten, and only keep and keep_bytes remove any.
 
 Only machines whose keys are trusted get in, over TLS: "fairlead invite" lets a
-new one in, "fairlead key list" shows them. The settings can stand in the
-section receive of fairlead.toml.
+new one in, "fairlead key list" shows them. At the same port logship's senders
+are taken, in the clear: those of this machine, with --plain all. What they send
+is DIR/_plain/ADDRESS_NAME; nobody knows whether it is what they have. The
+settings can stand in the section receive of fairlead.toml.
 
 TERM or INT: what has come is made durable first.`,
 		Args: wants(0, 0, ""),
@@ -37,6 +41,8 @@ TERM or INT: what has come is made durable first.`,
 	}
 	f := cmd.Flags()
 	r.given = roomFlags(f, defaultSettings(), "receive")
+	f.BoolVar(&r.status, "status", false, "show what has come to the running processes, and end")
+	outputFlag(f, &r.output)
 	f.StringVar(&r.config, "config", "", "`FILE` with settings, instead of the first of those that `fairlead config -h` lists")
 	return cmd
 }
@@ -45,6 +51,8 @@ type receiveCommand struct {
 	*common
 	config string
 	given  func() map[string][]string
+	status bool
+	output string
 }
 
 func (r *receiveCommand) run(ctx context.Context) error {
@@ -54,6 +62,9 @@ func (r *receiveCommand) run(ctx context.Context) error {
 	s, loaded, err := loadConfig(r.config, r.given())
 	if err != nil {
 		return err
+	}
+	if r.status {
+		return r.showStatus(ctx, s.Self.State)
 	}
 	log := r.logger()
 	dir, err := lastingState(s.Self.State, "a key", log)
@@ -78,10 +89,13 @@ func (r *receiveCommand) run(ctx context.Context) error {
 		return err
 	}
 	defer closeAll(bound)
+	if s.Receive.Plain {
+		warnPlain(bound, log)
+	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	defer runSet(set, log)()
-	l := &local{command: "receive", name: s.Self.Name, bound: bound, set: set, receive: room, log: log}
+	l := &local{command: "receive", name: s.Self.Name, bound: bound, set: set, receive: room, plainIn: room.plain, log: log}
 	defer l.start(context.WithoutCancel(ctx), dir)()
 	r.greet(l, room, m)
 	g, running := errgroup.WithContext(ctx)

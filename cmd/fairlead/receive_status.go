@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"fairlead/replica"
 )
@@ -46,4 +49,56 @@ func (r *processReport) countReceive(room *receiving) {
 		}
 		r.problemf(p.Cure, "%s", what)
 	}
+}
+
+// showStatus is receive --status.
+func (r *receiveCommand) showStatus(ctx context.Context, state string) error {
+	asJSON, err := wantsJSON(r.output)
+	if err != nil {
+		return err
+	}
+	type process struct {
+		Process string         `json:"process"`
+		Receive *receiveReport `json:"receive,omitempty"`
+		Plain   *plainInReport `json:"receive_plain,omitempty"`
+	}
+	list := []process{}
+	for _, a := range askAll[processReport](ctx, state, "/status") {
+		if a.err == nil && (a.value.Receive != nil || a.value.PlainIn != nil) {
+			list = append(list, process{a.from(), a.value.Receive, a.value.PlainIn})
+		}
+	}
+	out := stdout(false)
+	if asJSON {
+		err = printJSON(out, list)
+	} else {
+		for _, p := range list {
+			p.Receive.print(out, p.Process)
+			p.Plain.print(out, p.Process)
+		}
+	}
+	if err = errors.Join(err, out.Close()); err == nil && len(list) == 0 {
+		err = exitf(exitNotFound, "no fairlead of this user receives anything, nor does the service")
+	}
+	return err
+}
+
+func (r *receiveReport) print(w io.Writer, process string) {
+	if r == nil {
+		return
+	}
+	fmt.Fprintf(w, "%s in %s: %s, %d copies open, %d sealed, %d diverged, %d pruned, %s\n", process, r.Store,
+		count(r.Senders, "sender"), r.Copies["open"], r.Copies["sealed"], r.Copies["diverged"], r.Copies["pruned"], bytesText(r.Bytes))
+}
+
+func (r *plainInReport) print(w io.Writer, process string) {
+	if r == nil {
+		return
+	}
+	var refused int64
+	for _, n := range r.Refused {
+		refused += n
+	}
+	fmt.Fprintf(w, "%s in the clear: %s, %s, %s since the start, %s turned away\n", process,
+		count(r.Senders, "connection"), count(r.Files, "file"), bytesText(r.Written), count(refused, "connection"))
 }

@@ -19,6 +19,7 @@ import (
 	"fairlead/logfile"
 	"fairlead/replica"
 	"fairlead/ship"
+	"fairlead/ship/plain"
 	"fairlead/ship/store"
 	"fairlead/trust"
 )
@@ -29,6 +30,7 @@ type receiving struct {
 	join     *trust.JoinServer
 	receiver *ship.Receiver
 	store    *store.Store
+	plain    *plain.Receiver
 	dir      string
 	copies   received
 	keep     bool // something is to be pruned
@@ -47,6 +49,10 @@ func openReceive(s *settings, own identity, m machines, set *logfile.Set, log *s
 	r.copies = received{set: set, known: make(map[replica.ID]*logfile.Told)}
 	options.Told = r.copies.tell
 	if r.store, err = store.Open(r.dir, options); err != nil {
+		return nil, err
+	}
+	if r.plain, err = openPlainReceiver(&s.Receive, r.dir, log); err != nil {
+		r.store.Close()
 		return nil, err
 	}
 	r.copies.begin(r.store)
@@ -83,7 +89,7 @@ func (r *receiving) close() error {
 	if r == nil {
 		return nil
 	}
-	return r.store.Close()
+	return errors.Join(r.plain.Close(), r.store.Close())
 }
 
 // run takes what comes until ctx ends; the listeners of the port are served by
@@ -100,6 +106,12 @@ func (r *receiving) run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { r.prune(ctx) })
+	inTheClear := r.port.Plain()
+	wg.Go(func() {
+		if err := r.plain.Serve(ctx, inTheClear); err != nil {
+			r.log.Error("nothing is taken in the clear any more", "err", err)
+		}
+	})
 	return r.receiver.Serve(ctx, r.port.Listener(alpnReplica))
 }
 

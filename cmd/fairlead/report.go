@@ -26,10 +26,12 @@ type processReport struct {
 	Problems  []problem        `json:"problems"`
 	Listeners []listenerReport `json:"listeners"`
 	Sources   []sourceReport   `json:"sources"`
-	Ship      []shipReport     `json:"ship,omitempty"`    // to each receiver
-	Lost      []lostReport     `json:"lost,omitempty"`    // the newest that could not be sent
-	Receive   *receiveReport   `json:"receive,omitempty"` // from senders
-	Counters  map[string]int64 `json:"counters"`          // named as the metrics are, without the prefix
+	Ship      []shipReport     `json:"ship,omitempty"`          // to each receiver
+	Lost      []lostReport     `json:"lost,omitempty"`          // the newest that could not be sent
+	Receive   *receiveReport   `json:"receive,omitempty"`       // from senders
+	PlainOut  []plainOutReport `json:"ship_plain,omitempty"`    // in the clear, to each receiver
+	PlainIn   *plainInReport   `json:"receive_plain,omitempty"` // in the clear, from senders
+	Counters  map[string]int64 `json:"counters"`                // named as the metrics are, without the prefix
 }
 
 // A problem is something that is not as it should be, and what to do about it.
@@ -88,6 +90,12 @@ func (l *local) status() processReport {
 	}
 	if l.receive != nil {
 		r.countReceive(l.receive)
+	}
+	if l.plainOut != nil {
+		r.countPlainOut(l.plainOut)
+	}
+	if l.plainIn != nil {
+		r.countPlainIn(l.plainIn)
 	}
 	if l.ship != nil || l.receive != nil {
 		l.found.count(&r)

@@ -49,7 +49,7 @@ func newRoot() *cobra.Command {
 	add(groupLook, newTail(&c), newStatus(&c), newWhy(&c))
 	add(groupMove, newServe(&c), newShip(&c), newReceive(&c), newVerify(&c), newMirror(&c))
 	add(groupSetUp, newToken(&c), newKeyCommand(&c), newConfig(&c), newCompletion(), newVersion())
-	add(groupOld, newTailsrv(&c), newLogwisp(&c))
+	add(groupOld, newTailsrv(&c), newLogship(&c), newLogwisp(&c))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd.OutOrStdout(), cmd) })
 	root.SetUsageFunc(func(cmd *cobra.Command) error { return help(cmd.OutOrStderr(), cmd) })
 	root.SetFlagErrorFunc(flagError)

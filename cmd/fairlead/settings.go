@@ -71,6 +71,7 @@ type shipSettings struct {
 	ToOneOf  []string      `config:"to_one_of" arg:"HOST,HOST" help:"receivers of which one gets each file, and another if that one is gone"`
 	Failover time.Duration `config:"failover" arg:"TIME" help:"how long a receiver of to_one_of is waited for before another has its files"`
 	Rate     config.Size   `config:"rate" arg:"SIZE" help:"bytes per second to each receiver at most; 0: no limit"`
+	Plain    bool          `config:"plain" help:"in the clear, as logship: no TLS, no keys, nothing acknowledged"`
 }
 
 type receiveSettings struct {
@@ -83,6 +84,7 @@ type receiveSettings struct {
 	KeepBytes config.Size   `config:"keep_bytes" arg:"SIZE" help:"how much ended generations may take together; 0: no limit"`
 	Mode      string        `config:"mode" arg:"MODE" help:"permissions of the copies, octal"`
 	Group     string        `config:"group" arg:"GROUP" help:"group that the copies belong to"`
+	Plain     bool          `config:"plain" help:"take what anybody sends in the clear, as logship, also off loopback"`
 }
 
 type selfSettings struct {

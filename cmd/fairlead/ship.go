@@ -21,6 +21,7 @@ func newShip(c *common) *cobra.Command {
   fairlead ship '/srv/**/*.log' --to vault --to other:7447   a copy at each
   fairlead ship /var/log --to-one-of a,b,c       one of them has each file
   fairlead ship /var/log --to vault --once       until it has all there is
+  fairlead ship /var/log --to HOST --plain       to a logship, in the clear
   fairlead ship --status                         how far each file is`,
 		Long: `HOST is a receiver, "fairlead receive" or "fairlead up --receive", by the name
 or the address under which this machine trusts it: run "fairlead invite" there,
@@ -32,6 +33,12 @@ is durable there. After a lost connection, a kill or a restart it goes on at the
 byte that the receiver has, when both have proven that it is the same file. What
 was gone before it could be sent is said, and listed in the file "lost" of the
 state.
+
+With --plain it speaks as logship did, which never asks who is there: no TLS, no
+keys, and a receiver that only says how long its copy is. HOST is then any name
+or address. Each generation gets a name of its own there, the first that of its
+file, later ones NAME-TIME.GENERATION; of two files of one name the second is
+refused.
 
 The settings can stand in the section ship of fairlead.toml; "fairlead up" then
 ships what it watches.
@@ -80,41 +87,85 @@ func (c *shipCommand) run(ctx context.Context, targets []string) error {
 	if len(s.Ship.hosts()) == 0 {
 		return usagef("where to? --to HOST, or --to-one-of HOST,HOST")
 	}
-	bar := newShipBar(!c.quiet && isTerminal(os.Stderr))
+	bar := newShipBar(!c.quiet && isTerminal(os.Stderr) && !s.Ship.Plain)
 	log := c.loggerTo(bar)
-	dir, err := lastingState(s.Self.State, "a key", log)
-	if err != nil {
-		return err
+	what := "a key"
+	if s.Ship.Plain {
+		what = "under which name each generation is sent"
 	}
-	m, err := openMachines(identity{dir})
+	dir, err := lastingState(s.Self.State, what, log)
 	if err != nil {
 		return err
 	}
 	set := &logfile.Set{State: dir, Skip: []string{dir}, NoEvents: c.poll, PinBytes: int64(s.Watch.PinBytes), PinFor: s.Watch.PinFor}
-	room, err := openShip(s, m, dir, set, log)
+	l := &local{command: "ship", name: s.Self.Name, set: set, log: log}
+	send, err := c.open(s, l, dir)
 	if err != nil {
 		return err
 	}
-	defer room.close()
+	defer l.ship.close()
+	defer l.plainOut.close()
 	if err := addTargets(set, targets, log); err != nil {
 		return err
 	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	defer runSet(set, log)()
-	l := &local{command: "ship", name: s.Self.Name, set: set, ship: room, log: log}
 	defer l.start(context.WithoutCancel(ctx), dir)()
 	l.warnUnread(l.survey())
 	notifyReady("shipping")
 	g, running := errgroup.WithContext(ctx)
 	running, cancel := context.WithCancel(running)
 	defer cancel()
-	g.Go(func() error { return room.Run(running) })
+	g.Go(func() error { return send(running) })
 	g.Go(func() error { return c.watch(running, l, bar, cancel) })
 	err = g.Wait()
 	bar.end()
 	notifyStopping()
 	return err
+}
+
+// open opens the room that sends, with TLS and keys or in the clear.
+func (c *shipCommand) open(s *settings, l *local, state string) (send func(context.Context) error, err error) {
+	if s.Ship.Plain {
+		if l.plainOut, err = openShipPlain(s, state, c.once, l.set, l.log); err != nil {
+			return nil, err
+		}
+		return l.plainOut.Run, nil
+	}
+	m, err := openMachines(identity{state})
+	if err != nil {
+		return nil, err
+	}
+	if l.ship, err = openShip(s, m, state, l.set, l.log); err != nil {
+		return nil, err
+	}
+	return l.ship.Run, nil
+}
+
+// An outgoing is a room that sends.
+type outgoing interface {
+	Unreachable() error // why a receiver never answered
+	Settled() bool      // all that is there is there
+}
+
+func (l *local) outgoing() outgoing {
+	if l.plainOut != nil {
+		return l.plainOut
+	}
+	return l.ship
+}
+
+// lost is how many bytes were gone before they could be sent.
+func (l *local) lost() (n int64) {
+	if l.plainOut != nil {
+		for _, h := range l.plainOut.Status() {
+			n += h.Lost
+		}
+		return n
+	}
+	_, n = l.ship.Lost()
+	return n
 }
 
 // drawEvery is how often the progress is shown.
@@ -125,7 +176,7 @@ func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end fun
 	if !c.once && !bar.shown {
 		return nil
 	}
-	_, before := l.ship.Lost()
+	before := l.lost()
 	next := time.NewTimer(0)
 	defer next.Stop()
 	var drawn time.Time
@@ -137,15 +188,15 @@ func (c *shipCommand) watch(ctx context.Context, l *local, bar *shipBar, end fun
 		}
 		began := time.Now()
 		if began.Sub(drawn) >= drawEvery {
-			bar.at(l.ship.Status())
+			bar.at(l.links())
 			drawn = began
 		}
 		if c.once {
-			if err := l.ship.Unreachable(); err != nil {
+			if err := l.outgoing().Unreachable(); err != nil {
 				return exitf(exitUnreachable, "%w", err)
 			}
-			if l.ship.Settled() {
-				bar.at(l.ship.Status())
+			if l.outgoing().Settled() {
+				bar.at(l.links())
 				end()
 				return l.shipped(before)
 			}
@@ -166,15 +217,24 @@ func isThere(log *logfile.Log) bool {
 
 // shipped is the end of --once; before is how much had been lost at its start.
 func (l *local) shipped(before int64) error {
-	for _, to := range l.ship.Status() {
+	for _, to := range l.links() {
 		for _, f := range to.Files {
 			if f.Refused() {
 				return exitf(exitPartial, "%s does not take %s: %w", to.To, f.Path, f.Err)
 			}
 		}
 	}
-	if _, n := l.ship.Lost(); n > before {
-		return exitf(exitPartial, "%s were gone before they could be sent: the file lost in the state lists them", bytesText(n-before))
+	if l.plainOut != nil {
+		for _, r := range l.plainOut.Refused() {
+			return exitf(exitPartial, "%s is not sent to %s: %s", r.Path, r.To, r.Why)
+		}
+	}
+	if n := l.lost(); n > before {
+		where := "the file lost in the state lists them"
+		if l.plainOut != nil {
+			where = "the log has the ranges"
+		}
+		return exitf(exitPartial, "%s were gone before they could be sent: %s", bytesText(n-before), where)
 	}
 	seen := l.survey()
 	switch n := len(seen.unread); {

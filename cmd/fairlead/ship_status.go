@@ -100,14 +100,15 @@ func (c *shipCommand) showStatus(ctx context.Context, state string) error {
 		return err
 	}
 	type process struct {
-		Process string       `json:"process"`
-		Ship    []shipReport `json:"ship"`
-		Lost    []lostReport `json:"lost"`
+		Process string           `json:"process"`
+		Ship    []shipReport     `json:"ship"`
+		Lost    []lostReport     `json:"lost"`
+		Plain   []plainOutReport `json:"ship_plain,omitempty"`
 	}
 	list := []process{}
 	for _, a := range askAll[processReport](ctx, state, "/status") {
-		if a.err == nil && len(a.value.Ship) > 0 {
-			list = append(list, process{a.from(), a.value.Ship, a.value.Lost})
+		if a.err == nil && len(a.value.Ship)+len(a.value.PlainOut) > 0 {
+			list = append(list, process{a.from(), a.value.Ship, a.value.Lost, a.value.PlainOut})
 		}
 	}
 	out := stdout(false)
@@ -116,6 +117,7 @@ func (c *shipCommand) showStatus(ctx context.Context, state string) error {
 	} else {
 		for _, p := range list {
 			printShip(out, p.Process, p.Ship, p.Lost)
+			printPlainOut(out, p.Process, p.Plain)
 		}
 	}
 	if err = errors.Join(err, out.Close()); err == nil && len(list) == 0 {

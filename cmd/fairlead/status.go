@@ -118,6 +118,9 @@ func (r processReport) print(w io.Writer) {
 	if n, mirrors := r.Counters["mirror_received_bytes_total"]; mirrors {
 		facts = append(facts, bytesText(n)+" received")
 	}
+	if in := r.PlainIn; in != nil && in.Files > 0 {
+		facts = append(facts, count(in.Files, "file")+" that came in the clear")
+	}
 	fmt.Fprintf(w, "%s: %s\n", r.title(), strings.Join(facts, ", "))
 	for _, l := range r.Listeners {
 		secure := ""

@@ -64,7 +64,7 @@ func (p *streaming) close() error {
 	if p.lock != nil {
 		errs = append(errs, p.lock.Close())
 	}
-	return errors.Join(append(errs, p.ship.close(), p.receive.close())...)
+	return errors.Join(append(errs, p.ship.close(), p.plainOut.close(), p.receive.close())...)
 }
 
 // run streams until a signal. The clients get what is there, the logs are read

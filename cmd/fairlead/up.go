@@ -110,6 +110,9 @@ func (u *upCommand) run(ctx context.Context, targets []string) (err error) {
 		return err
 	}
 	defer closeAll(p.bound)
+	if s.Receive.Plain {
+		warnPlain(p.bound, log)
+	}
 	p.watch(u.watched(s))
 	p.openDoors()
 	if !isTerminal(os.Stderr) { // a terminal that closes sends HUP, too
@@ -228,6 +231,16 @@ func (p *upProcess) openMachines(in state) (err error) {
 	if in.temporary {
 		return exitf(exitFailed, "there is no place to keep a key: name one with --state DIR")
 	}
+	if ships && p.settings.Ship.Plain {
+		if p.plainOut, err = openShipPlain(p.settings, in.dir, false, p.set, p.log); err != nil {
+			return err
+		}
+		p.beside = append(p.beside, p.plainOut.Run)
+		ships = false
+	}
+	if !ships && !receives {
+		return nil
+	}
 	own := identity{in.dir}
 	m, err := openMachines(own)
 	if err != nil {
@@ -237,6 +250,7 @@ func (p *upProcess) openMachines(in state) (err error) {
 		if p.receive, err = openReceive(p.settings, own, m, p.set, p.log); err != nil {
 			return err
 		}
+		p.plainIn = p.receive.plain
 		p.beside = append(p.beside, p.receive.run)
 	}
 	if ships {

@@ -90,7 +90,7 @@ func (p *upProcess) welcome(seen survey) string {
 			line(fmt.Sprintf("nc %s %d", hostOf(addr), addr.Port), "all entries, as lines of JSON")
 		}
 	}
-	if p.ship != nil {
+	if p.ship != nil || p.plainOut != nil {
 		line("fairlead ship --status", "how far each file is at its receivers")
 	}
 	line("fairlead status", "how it is doing")

@@ -19,6 +19,8 @@ var (
 
 // A Gate counts who is inside and keeps the rest out.
 type Gate struct {
+	Each int // descriptors that a client takes beside its connection; set before use
+
 	once sync.Once
 	max  int
 
@@ -36,8 +38,8 @@ const reserve = 32
 func (g *Gate) Open(wanted int) (max int) {
 	g.once.Do(func() {
 		g.max = wanted
-		if free, ok := freeDescriptors(); ok && free-reserve < wanted {
-			g.max = free - reserve
+		if free, ok := freeDescriptors(); ok {
+			g.max = min(wanted, (free-reserve)/(1+g.Each))
 		}
 	})
 	return g.max

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -19,6 +20,17 @@ func limitSilence(conn *net.TCPConn, d time.Duration) {
 	raw.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
+}
+
+// SetBacklog has a listener's queue hold at most n connections that were not accepted.
+func SetBacklog(ln *net.TCPListener, n int) error {
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), n) })
+	return errors.Join(err, failed)
 }
 
 // awaitHangup returns true when the connection is dead, false when its read

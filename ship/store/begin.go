@@ -132,7 +132,7 @@ func (b *batch) parent(name string) (dir *os.Root, ok bool) {
 	if dir, known := b.parents[at]; known {
 		return dir, true
 	}
-	dir, _, err := b.s.disk.dir(name, false)
+	dir, _, err := b.s.disk.Sub(name, false)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, false
 	}

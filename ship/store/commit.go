@@ -60,7 +60,7 @@ func (s *Store) Sync(copies []replica.Copy) []error {
 func (s *Store) syncFiles(files []*file) []error {
 	errs := make([]error, len(files))
 	if len(files) > maxSyncs && s.tells {
-		if err := s.disk.syncAll(); err != nil {
+		if err := s.disk.SyncAll(); err != nil {
 			for i := range errs {
 				errs[i] = err
 			}
@@ -109,7 +109,7 @@ func (s *Store) syncOne(v *file) error {
 	v.mu.Lock()
 	name, fresh := v.name, v.fresh
 	v.mu.Unlock()
-	return s.disk.syncFile(f, name, fresh)
+	return s.disk.SyncFile(f, name, fresh)
 }
 
 // settle makes it durable that the new ones of files are there.
@@ -122,7 +122,7 @@ func (s *Store) settle(files []*file, errs []error) {
 		}
 		v.mu.Unlock()
 	}
-	if err := s.disk.settle(names); err != nil {
+	if err := s.disk.Settle(names); err != nil {
 		err = s.stop(err) // a second fsync might say that all is well
 		for i := range errs {
 			errs[i] = err

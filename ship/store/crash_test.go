@@ -269,7 +269,7 @@ func (j *job) check(t *testing.T, s *Store) {
 		}
 	}
 	for name := range tree(t, s) {
-		if !held[filepath.Join(s.disk.path, name)] && !strings.Contains(name, ".diverged-") {
+		if !held[filepath.Join(s.disk.Path, name)] && !strings.Contains(name, ".diverged-") {
 			t.Errorf("%s is in no record", name)
 		}
 	}
@@ -296,7 +296,7 @@ func (j *job) final(t *testing.T, s *Store) {
 	if rec.State != replica.Pruned || rec.N != int64(len(j.bytes[id(1)])) || rec.Seal.Proof != want {
 		t.Errorf("the first is %v with %d bytes, want it pruned", rec.State, rec.N)
 	}
-	own, err := os.ReadDir(filepath.Join(s.disk.path, ownDir))
+	own, err := os.ReadDir(filepath.Join(s.disk.Path, ownDir))
 	must(t, err)
 	for _, e := range own {
 		if e.Name() != journalName && e.Name() != lockName {

@@ -125,8 +125,8 @@ func TestF33SealedIsKept(t *testing.T) {
 	s := opened(t, quick(t), Options{})
 	sealedCopy(t, s, id(1), "a", text(1, 2*leaf+9), clock)
 	sealedCopy(t, s, id(2), "b", []byte("bytes"), clock)
-	flip(t, filepath.Join(s.disk.path, "web1", "a-20260301T120000Z.11111111"), leaf+1)
-	must(t, os.Remove(filepath.Join(s.disk.path, "web1", "b-20260301T120000Z.22222222")))
+	flip(t, filepath.Join(s.disk.Path, "web1", "a-20260301T120000Z.11111111"), leaf+1)
+	must(t, os.Remove(filepath.Join(s.disk.Path, "web1", "b-20260301T120000Z.22222222")))
 	s = reopened(t, s, Options{})
 	if ps := s.Problems(); len(ps) != 1 || !strings.Contains(ps[0].What, "missing") {
 		t.Errorf("the problems are %v", ps)

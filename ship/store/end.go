@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // End says that the file of a copy has left its path at the source. The file is
@@ -43,7 +44,7 @@ func (s *Store) End(id replica.ID, at time.Time) error {
 func (s *Store) endedName(r *record, i *intent, nr int) (string, error) {
 	dir, base := path.Split(i.from)
 	for ; nr < maxTries; nr++ {
-		name := dir + join(base, endedSuffix(i.ended, r.Gen), nr, s.disk.max)
+		name := dir + disk.Join(base, disk.GenSuffix(i.ended, r.Gen), nr, s.disk.Max)
 		holder, err := s.holder(name)
 		if err != nil || holder == nil {
 			return name, err
@@ -73,12 +74,12 @@ func (s *Store) finishEnd(r *record, i *intent, again bool) (*record, error) {
 	}
 	switch {
 	case err == nil, errors.Is(err, fs.ErrExist): // it has its name
-		if err := s.disk.syncDirOf(i.to); err != nil {
+		if err := s.disk.SyncDirOf(i.to); err != nil {
 			return r, s.stop(err)
 		}
 		ended.file = i.to
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := s.disk.lstat(i.to); again && err == nil {
+		if _, err := s.disk.Lstat(i.to); again && err == nil {
 			ended.file = i.to
 		}
 	default:
@@ -93,11 +94,11 @@ func (s *Store) moveEnded(r *record, i *intent) error {
 	v := s.open[r.ID]
 	s.mu.Unlock()
 	if v == nil {
-		return s.disk.rename(i.from, i.to)
+		return s.disk.Rename(i.from, i.to)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	err := s.disk.rename(i.from, i.to)
+	err := s.disk.Rename(i.from, i.to)
 	if err == nil {
 		v.name = i.to
 	}
@@ -107,20 +108,20 @@ func (s *Store) moveEnded(r *record, i *intent) error {
 // wasMoved says that what has the name already is the copy. A rename by link may
 // have left both names.
 func (s *Store) wasMoved(r *record, i *intent) bool {
-	from, err1 := s.disk.lstat(i.from)
-	to, err2 := s.disk.lstat(i.to)
+	from, err1 := s.disk.Lstat(i.from)
+	to, err2 := s.disk.Lstat(i.to)
 	if err1 != nil || err2 != nil {
 		return false
 	}
 	if os.SameFile(from, to) {
-		return s.disk.remove(i.from) == nil
+		return s.disk.Remove(i.from) == nil
 	}
 	return s.is(r, i.to) && !s.is(r, i.from)
 }
 
 // is says that a file has the bytes of a record.
 func (s *Store) is(r *record, name string) bool {
-	f, err := s.disk.open(name, os.O_RDONLY)
+	f, err := s.disk.Open(name, os.O_RDONLY)
 	if err != nil {
 		return false
 	}

@@ -169,10 +169,10 @@ func TestRenameByLink(t *testing.T) {
 	s := opened(t, quick(t), Options{})
 	shipped(t, s, id(1), "a", []byte("one"))
 	shipped(t, s, id(2), "b", []byte("two"))
-	if err := s.disk.renameByLink("web1/a", "web1/b"); !errors.Is(err, os.ErrExist) {
-		t.Errorf("renameByLink over a file = %v, want ErrExist", err)
+	if err := s.disk.RenameByLink("web1/a", "web1/b"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("RenameByLink over a file = %v, want ErrExist", err)
 	}
-	must(t, s.disk.renameByLink("web1/a", "web1/c"))
+	must(t, s.disk.RenameByLink("web1/a", "web1/c"))
 	wantNames(t, s, "web1/b", "web1/c")
 }
 
@@ -186,7 +186,7 @@ func TestF29LinkedTwice(t *testing.T) {
 	i := &intent{id: id(1), what: end, from: "web1/a", ended: clock, to: "web1/a-20260301T120000Z.11111111"}
 	must(t, s.change(change{old: r, new: r, intent: i}))
 	must(t, x.c.Close())
-	must(t, os.Link(filepath.Join(s.disk.path, i.from), filepath.Join(s.disk.path, i.to)))
+	must(t, os.Link(filepath.Join(s.disk.Path, i.from), filepath.Join(s.disk.Path, i.to)))
 	s = reopened(t, s, Options{})
 	wantNames(t, s, i.to)
 	audited(t, s)
@@ -202,8 +202,8 @@ func TestF29NameTakenAfterKill(t *testing.T) {
 	i := &intent{id: id(1), what: end, from: "web1/a", ended: clock, to: "web1/a-20260301T120000Z.11111111"}
 	must(t, s.change(change{old: r, new: r, intent: i}))
 	must(t, x.c.Close())
-	must(t, s.disk.rename(i.from, i.to))
-	must(t, os.WriteFile(filepath.Join(s.disk.path, i.from), []byte("theirs"), 0o600))
+	must(t, s.disk.Rename(i.from, i.to))
+	must(t, os.WriteFile(filepath.Join(s.disk.Path, i.from), []byte("theirs"), 0o600))
 	s = reopened(t, s, Options{})
 	files := tree(t, s)
 	if files["web1/a"] != "theirs" || files[i.to] != "one" {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // A file is a copy that is open. It is a [replica.Copy].
@@ -65,10 +66,10 @@ func (c *cache) pin(v *file) (*os.File, error) {
 	if v.gone != nil {
 		return nil, v.gone
 	}
-	f, err := v.s.disk.open(v.name, v.flag())
-	if outOfDescriptors(err) {
+	f, err := v.s.disk.Open(v.name, v.flag())
+	if disk.OutOfDescriptors(err) {
 		c.trim(0)
-		f, err = v.s.disk.open(v.name, v.flag())
+		f, err = v.s.disk.Open(v.name, v.flag())
 	}
 	if err != nil {
 		return nil, v.s.noRoom(err)
@@ -222,7 +223,7 @@ func (v *file) WriteAt(p []byte, off int64) (n int, err error) {
 	}
 	defer v.s.cache.unpin(v)
 	v.s.cache.setDirty(v, true)
-	err = v.s.disk.around.do("write", v.where(), func() error {
+	err = v.s.disk.Around.Do("write", v.where(), func() error {
 		n, err = f.WriteAt(p, off)
 		return err
 	})
@@ -255,7 +256,7 @@ func (v *file) Truncate(n int64) error {
 	}
 	v.s.cache.setDirty(v, true)
 	v.synced = min(v.synced, n) // whatever becomes of it
-	if err := v.s.disk.cut(f, v.name, n); err != nil {
+	if err := v.s.disk.Cut(f, v.name, n); err != nil {
 		return err
 	}
 	v.s.give(v.id.Sender, v.size-n)

@@ -190,7 +190,7 @@ func TestF26Limits(t *testing.T) {
 // A store on a file system whose names are short: they are cut, and differ.
 func TestLongNames(t *testing.T) {
 	s := opened(t, quick(t), Options{})
-	s.disk.max = 210
+	s.disk.Max = 210
 	path := strings.Repeat("é", 100)
 	for i := range byte(3) {
 		shipped(t, s, id(i+1), path, []byte{'a' + i})

@@ -156,9 +156,8 @@ func TestGroupUnknown(t *testing.T) {
 // there once we may.
 func TestGroupNotOurs(t *testing.T) {
 	s := opened(t, quick(t), Options{Mode: 0o640})
-	s.disk.gid = 4
 	may := false
-	s.disk.around = func(op, name string, do func() error) error {
+	s.disk.Around = func(op, name string, do func() error) error {
 		if err := do(); err != nil || may || op != "create" && op != "mkdir" {
 			return err
 		}

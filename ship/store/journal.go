@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 const (
@@ -41,7 +42,7 @@ var errBroken = errors.New("journal cannot be written")
 type journal struct {
 	db     *bolt.DB
 	file   *os.File // that of db
-	around seam
+	around disk.Seam
 
 	mu     sync.Mutex // held during an update
 	room   int64      // bytes of the file that the disk has given us
@@ -52,7 +53,7 @@ type journal struct {
 
 // openJournal opens the journal in a directory. errDamaged says that it has to be
 // made anew.
-func openJournal(own *os.Root, name string, around seam) (*journal, error) {
+func openJournal(own *os.Root, name string, around disk.Seam) (*journal, error) {
 	j, err := openBolt(own, name, around)
 	if err != nil {
 		return nil, err
@@ -72,16 +73,16 @@ func openJournal(own *os.Root, name string, around seam) (*journal, error) {
 	return j, nil
 }
 
-func openBolt(own *os.Root, name string, around seam) (*journal, error) {
+func openBolt(own *os.Root, name string, around disk.Seam) (*journal, error) {
 	j := &journal{around: around}
 	open := func(_ string, flag int, perm os.FileMode) (*os.File, error) {
-		f, err := own.OpenFile(name, flag|openAsIs, perm)
+		f, err := own.OpenFile(name, flag|disk.OpenAsIs, perm)
 		if err != nil {
 			return nil, err
 		}
 		fi, err := f.Stat()
 		if err == nil && !fi.Mode().IsRegular() {
-			err = &strangeError{name, kind(fi.Mode())}
+			err = &disk.StrangeError{Name: name, Is: disk.Kind(fi.Mode())}
 		}
 		if err == nil && fi.Size() > 0 {
 			err = checkPages(f, fi.Size())
@@ -159,7 +160,7 @@ func (j *journal) update(n needs, f func(tx *bolt.Tx) error) error {
 	}
 	var refused error
 	err := j.guarded(func() error {
-		return j.around.do("commit", journalName, func() error {
+		return j.around.Do("commit", journalName, func() error {
 			return j.db.Update(func(tx *bolt.Tx) error {
 				refused = f(tx)
 				return refused
@@ -180,7 +181,7 @@ func (j *journal) update(n needs, f func(tx *bolt.Tx) error) error {
 	// that makes them count. A write that failed for want of room, while that one
 	// is as it was, has changed nothing.
 	var write *fs.PathError
-	if why, ok := full(err); ok && errors.As(err, &write) && write.Op == "write" && j.txid == before {
+	if why, ok := disk.Full(err); ok && errors.As(err, &write) && write.Op == "write" && j.txid == before {
 		return &replica.BusyError{Why: why, Retry: retryFull}
 	}
 	return fmt.Errorf("%w: %w", errBroken, err)
@@ -207,8 +208,8 @@ func (j *journal) reserve(n needs) error {
 		return nil
 	}
 	end += reserve
-	if err := allocate(j.file, j.room, end); err != nil {
-		if why, ok := full(err); ok {
+	if err := disk.Allocate(j.file, j.room, end); err != nil {
+		if why, ok := disk.Full(err); ok {
 			return &replica.BusyError{Why: why, Retry: retryFull}
 		}
 		return fmt.Errorf("%w: %w", errBroken, err)

@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // limits is what senders and the store may have.
 type limits struct {
 	mu      sync.Mutex
 	senders map[string]*usage
-	looked  time.Time // when space was asked for
-	space   space
 }
 
 // A usage is what one sender has.
@@ -78,24 +77,13 @@ func (s *Store) quota(sender string) Quota {
 	return s.o.Quota(sender)
 }
 
-// highWater says that the disk is too full, nil if it is not. The system is asked
-// at most every second.
+// highWater says that the disk is too full, nil if it is not.
 func (s *Store) highWater() error {
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	if now := s.o.Now(); now.Sub(s.limits.looked).Abs() >= time.Second {
-		sp, err := spaceOf(s.disk.self)
-		if err != nil {
-			return nil // it cannot be known here
-		}
-		s.limits.looked, s.limits.space = now, sp
-	}
-	sp := s.limits.space
-	if sp.total == 0 || float64(sp.used) <= s.o.HighWater*float64(sp.total) {
+	filled := s.disk.Space(s.o.Now()).Filled()
+	if filled <= s.o.HighWater {
 		return nil
 	}
-	return s.busy(retryFull, "the store's disk is %.0f %% full; above %.0f %% nothing is accepted",
-		100*float64(sp.used)/float64(sp.total), 100*s.o.HighWater)
+	return s.busy(retryFull, "the store's disk is %.0f %% full; above %.0f %% nothing is accepted", 100*filled, 100*s.o.HighWater)
 }
 
 // busy is a BusyError, counted.
@@ -111,7 +99,7 @@ func (s *Store) noRoom(err error) error {
 	if err == nil || errors.As(err, &busy) {
 		return err
 	}
-	if why, ok := full(err); ok {
+	if why, ok := disk.Full(err); ok {
 		return s.busy(retryFull, "%s", why)
 	}
 	return err

@@ -54,7 +54,7 @@ func opened(t testing.TB, dir string, o Options) *Store {
 // reopened closes a store and opens it again.
 func reopened(t testing.TB, s *Store, o Options) *Store {
 	t.Helper()
-	dir := s.disk.path
+	dir := s.disk.Path
 	must(t, s.Close())
 	return opened(t, dir, o)
 }
@@ -164,14 +164,14 @@ func sealedCopy(t testing.TB, s *Store, id replica.ID, path string, p []byte, en
 func tree(t testing.TB, s *Store) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
-	must(t, filepath.WalkDir(s.disk.path, func(p string, d fs.DirEntry, err error) error {
+	must(t, filepath.WalkDir(s.disk.Path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			if d != nil && d.Name() == ownDir {
 				return fs.SkipDir
 			}
 			return err
 		}
-		name, err := filepath.Rel(s.disk.path, p)
+		name, err := filepath.Rel(s.disk.Path, p)
 		if err != nil {
 			return err
 		}

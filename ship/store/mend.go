@@ -10,6 +10,7 @@ import (
 	"path"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // hashOf returns the SHA-256 of all that r gives.
@@ -37,11 +38,11 @@ func (s *Store) mend(r *record, f *os.File) (*record, error) {
 		f.Close()
 	}
 	if err != nil {
-		return r, errors.Join(err, s.disk.remove(with))
+		return r, errors.Join(err, s.disk.Remove(with))
 	}
 	i := &intent{id: r.ID, what: mend, from: r.file, with: with, keep: keep}
 	dir, base := path.Split(r.file)
-	i.to = dir + join(base, damagedSuffix(s.o.Now()), 1, s.disk.max)
+	i.to = dir + disk.Join(base, damagedSuffix(s.o.Now()), 1, s.disk.Max)
 	if err := s.change(change{old: r, new: r, intent: i}); err != nil {
 		return r, err
 	}
@@ -59,10 +60,10 @@ func (s *Store) mend(r *record, f *os.File) (*record, error) {
 // copyGood copies what is good of f to a file of ours, durably, and returns how
 // much that is.
 func (s *Store) copyGood(r *record, f *os.File, with string) (keep int64, err error) {
-	if err := s.disk.remove(with); err != nil {
+	if err := s.disk.Remove(with); err != nil {
 		return 0, err
 	}
-	out, err := s.disk.create(with)
+	out, err := s.disk.Create(with)
 	if err != nil {
 		return 0, err
 	}
@@ -88,10 +89,10 @@ func (s *Store) copyGood(r *record, f *os.File, with string) (keep int64, err er
 		}
 		keep += replica.LeafSize
 	}
-	if err := s.disk.syncFile(out, with, true); err != nil {
+	if err := s.disk.SyncFile(out, with, true); err != nil {
 		return 0, err
 	}
-	if err := s.disk.syncDirOf(with); err != nil {
+	if err := s.disk.SyncDirOf(with); err != nil {
 		return 0, s.stop(err)
 	}
 	return keep, nil
@@ -99,7 +100,7 @@ func (s *Store) copyGood(r *record, f *os.File, with string) (keep int64, err er
 
 // finishMend does what a mend intends, from wherever a crash has left it.
 func (s *Store) finishMend(r *record, i *intent) (*record, error) {
-	_, err := s.disk.lstat(i.with)
+	_, err := s.disk.Lstat(i.with)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return r, err
 	}
@@ -107,13 +108,13 @@ func (s *Store) finishMend(r *record, i *intent) (*record, error) {
 		if err := s.aside(i.from, i.to); err != nil {
 			return r, err
 		}
-		err := s.disk.rename(i.with, i.from)
+		err := s.disk.Rename(i.with, i.from)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return r, err
 		}
 		ready = err != nil // somebody was faster
 	}
-	if err := errors.Join(s.disk.syncDirOf(i.from), s.disk.syncDirOf(i.with)); err != nil {
+	if err := errors.Join(s.disk.SyncDirOf(i.from), s.disk.SyncDirOf(i.with)); err != nil {
 		return r, s.stop(err)
 	}
 	mended := *r
@@ -125,7 +126,7 @@ func (s *Store) finishMend(r *record, i *intent) (*record, error) {
 func (s *Store) aside(from, to string) error {
 	dir, base := path.Split(to)
 	for nr := range maxTries {
-		err := s.disk.rename(from, dir+join(base, "", nr+1, s.disk.max))
+		err := s.disk.Rename(from, dir+disk.Join(base, "", nr+1, s.disk.Max))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

@@ -6,19 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"fairlead/logfile"
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // What a path may be.
 const (
-	maxName  = 200  // bytes of a name
 	maxPath  = 4096 // bytes of a path, with a separator between names
 	maxDepth = 64   // names of a path
 )
@@ -58,7 +54,7 @@ func CheckPath(path []string) error {
 	}
 	n := len(path) - 1
 	for _, name := range path {
-		if why := wrong(name); why != "" {
+		if why := disk.WrongName(name); why != "" {
 			return &NameError{name, why}
 		}
 		n += len(name)
@@ -67,27 +63,6 @@ func CheckPath(path []string) error {
 		return &NameError{path[0], fmt.Sprintf("begins a path of %d bytes, and there may be %d", n, maxPath)}
 	}
 	return nil
-}
-
-// wrong says what is wrong with one name of a path, "" if nothing is.
-func wrong(name string) string {
-	switch {
-	case name == "":
-		return "is empty"
-	case len(name) > maxName:
-		return fmt.Sprintf("has %d bytes, and may have %d", len(name), maxName)
-	case !utf8.ValidString(name):
-		return "is not UTF-8"
-	case name == "." || name == "..":
-		return "is a directory of its own"
-	case name[0] == '-':
-		return "begins with a dash"
-	case strings.ContainsAny(name, `/\`):
-		return "has a slash or backslash"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "has a control character"
-	}
-	return ""
 }
 
 var senderName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
@@ -99,41 +74,11 @@ func checkSender(name string) error {
 	return nil
 }
 
-const stampLayout = "20060102T150405Z"
-
-// stamp is a time as it is part of a file's name. What no name can say is a time
-// that nobody meant.
-func stamp(at time.Time) string {
-	at = at.UTC()
-	if y := at.Year(); y < 0 || y > 9999 {
-		at = time.Unix(0, 0).UTC()
-	}
-	return at.Format(stampLayout)
-}
-
-// join returns base with a suffix, and a number if it is above 1: base is cut at a
-// rune's boundary if the whole is longer than max bytes.
-func join(base, suffix string, nr, max int) string {
-	if nr > 1 {
-		suffix += "." + strconv.Itoa(nr)
-	}
-	for len(base)+len(suffix) > max && base != "" {
-		_, n := utf8.DecodeLastRuneInString(base)
-		base = base[:len(base)-n]
-	}
-	return base + suffix
-}
-
-// endedSuffix is what the name of a copy gets when its generation has ended.
-func endedSuffix(at time.Time, gen logfile.GenID) string {
-	return "-" + stamp(at) + "." + gen.Short()
-}
-
 // besideSuffix is what a name gets that is taken.
 func besideSuffix(gen logfile.GenID) string { return "." + gen.Short() }
 
 // damagedSuffix is what a damaged file gets.
-func damagedSuffix(at time.Time) string { return ".diverged-" + stamp(at) }
+func damagedSuffix(at time.Time) string { return ".diverged-" + disk.Stamp(at) }
 
 var (
 	endedName   = regexp.MustCompile(`^(.+)-([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]{8}(?:\.[0-9]+)?$`)
@@ -146,7 +91,7 @@ func parseEnded(name string) (base string, at time.Time, ok bool) {
 	if m == nil {
 		return name, time.Time{}, false
 	}
-	at, err := time.Parse(stampLayout, m[2])
+	at, err := time.Parse(disk.StampLayout, m[2])
 	if err != nil {
 		return name, time.Time{}, false
 	}

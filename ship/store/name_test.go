@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // names60 are paths, each of which somebody once used, or could, to get out of a
@@ -228,32 +228,11 @@ func FuzzT06Paths(f *testing.F) {
 	unchanged(f)
 }
 
-// A name is cut at a rune's boundary, and what tells it apart stays.
-func TestJoin(t *testing.T) {
-	for _, c := range []struct {
-		base, suffix string
-		nr, max      int
-		want         string
-	}{
-		{"app.log", ".12345678", 1, 255, "app.log.12345678"},
-		{"app.log", ".12345678", 2, 255, "app.log.12345678.2"},
-		{"app.log", ".12345678", 1, 12, "app.12345678"},
-		{"äöü", ".1234", 1, 10, "äö.1234"},
-		{"äöü", ".1234", 1, 8, "ä.1234"},
-		{"x", ".123456789", 1, 5, ".123456789"},
-	} {
-		got := join(c.base, c.suffix, c.nr, c.max)
-		if got != c.want || !utf8.ValidString(got) {
-			t.Errorf("join(%q, %q, %d, %d) = %q, want %q", c.base, c.suffix, c.nr, c.max, got, c.want)
-		}
-	}
-}
-
 // The name of an ended copy tells when it ended, and for which path; no other does.
 func TestParseEnded(t *testing.T) {
 	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, nr := range []int{1, 2, 10} {
-		name := join("app.log", endedSuffix(at, gen(1)), nr, 255)
+		name := disk.Join("app.log", disk.GenSuffix(at, gen(1)), nr, 255)
 		if base, when, ok := parseEnded(name); base != "app.log" || !when.Equal(at) || !ok {
 			t.Errorf("parseEnded(%q) = %q, %v, %v", name, base, when, ok)
 		}
@@ -262,8 +241,5 @@ func TestParseEnded(t *testing.T) {
 		if base, _, ok := parseEnded(name); ok || base != name {
 			t.Errorf("parseEnded(%q) = %q, %v", name, base, ok)
 		}
-	}
-	if got := stamp(time.Date(20260, 1, 1, 0, 0, 0, 0, time.UTC)); got != "19700101T000000Z" {
-		t.Errorf("the stamp of the year 20260 is %q", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"fairlead/logfile"
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // Open opens the file of a copy, and begins the copy if there is none. Whatever is
@@ -95,7 +96,7 @@ func newRecord(id replica.ID, at []string, ended time.Time) *record {
 func (s *Store) nameOf(r *record) []string {
 	parts := slices.Clone(r.Path)
 	if last := len(parts) - 1; !r.Ended.IsZero() {
-		parts[last] = join(parts[last], endedSuffix(r.Ended, r.Gen), 1, s.disk.max)
+		parts[last] = disk.Join(parts[last], disk.GenSuffix(r.Ended, r.Gen), 1, s.disk.Max)
 	}
 	return parts
 }
@@ -161,16 +162,16 @@ func (s *Store) free(in, part string, gen logfile.GenID, dir bool) (string, erro
 	for nr := range maxTries {
 		base := part
 		if nr > 0 {
-			base = join(part, besideSuffix(gen), nr, s.disk.max)
+			base = disk.Join(part, besideSuffix(gen), nr, s.disk.Max)
 		}
 		name := in + "/" + base
 		holder, err := s.holder(name)
 		if err != nil {
 			return "", err
 		}
-		fi, err := s.disk.lstat(name)
+		fi, err := s.disk.Lstat(name)
 		switch {
-		case nameTooLong(err) && nr == 0:
+		case disk.NameTooLong(err) && nr == 0:
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return "", err
 		case holder == nil && (err != nil || dir && fi.IsDir()):
@@ -184,12 +185,12 @@ func (s *Store) free(in, part string, gen logfile.GenID, dir bool) (string, erro
 // what is good of the file.
 func (s *Store) ready(r *record) (*file, *record, error) {
 	v := &file{s: s, id: r.ID, readOnly: !r.growing(), name: r.file}
-	f, err := s.disk.open(r.file, v.flag())
+	f, err := s.disk.Open(r.file, v.flag())
 	for try := 0; errors.Is(err, fs.ErrNotExist) && r.N == 0 && r.growing(); try++ {
-		if f, err = s.disk.create(r.file); err == nil || try == maxTries {
+		if f, err = s.disk.Create(r.file); err == nil || try == maxTries {
 			break
 		}
-		var way *wayError
+		var way *disk.WayError
 		if !errors.Is(err, fs.ErrExist) && !errors.As(err, &way) {
 			return nil, r, err
 		}
@@ -212,7 +213,7 @@ func (s *Store) ready(r *record) (*file, *record, error) {
 	}
 	if !good && r.growing() {
 		if r, err = s.mend(r, f); err == nil {
-			f, err = s.disk.open(r.file, v.flag())
+			f, err = s.disk.Open(r.file, v.flag())
 		}
 		if err != nil {
 			return nil, r, err
@@ -223,7 +224,7 @@ func (s *Store) ready(r *record) (*file, *record, error) {
 		s.problem(r.file, "the copy is damaged", "compare with its source, if that still exists: fairlead verify")
 	}
 	if fi, err := f.Stat(); err == nil {
-		v.elsewhere = device(fi) != s.disk.dev
+		v.elsewhere = disk.Device(fi) != s.disk.Dev
 	}
 	v.size, v.synced, v.committed, v.fresh = r.N, r.N, r.N, r.N == 0
 	s.cache.add(v, f)
@@ -246,7 +247,7 @@ func (s *Store) fits(r *record, f *os.File) (bool, error) {
 		return false, err
 	}
 	if fi.Size() > r.N && r.growing() {
-		return true, s.disk.cut(f, r.file, r.N)
+		return true, s.disk.Cut(f, r.file, r.N)
 	}
 	return true, nil
 }

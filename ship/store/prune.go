@@ -123,11 +123,11 @@ func (s *Store) unlink(pruned []*record) error {
 func (s *Store) unlinkSome(pruned []*record) error {
 	var gone []change
 	for _, r := range pruned {
-		if err := s.disk.remove(r.file); err != nil {
+		if err := s.disk.Remove(r.file); err != nil {
 			s.problem(r.file, "a pruned copy cannot be removed: "+err.Error(), "remove it")
 			continue
 		}
-		if err := s.disk.syncDirOf(r.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.disk.SyncDirOf(r.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s.stop(err)
 		}
 		cleared := *r

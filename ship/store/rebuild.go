@@ -12,6 +12,7 @@ import (
 
 	"fairlead/logfile"
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // rebuild makes the journal anew from what is in the store's directory, and keeps
@@ -21,7 +22,7 @@ func (s *Store) rebuild(why error) error {
 	if err := s.setAside(); err != nil {
 		return fmt.Errorf("set damaged journal aside: %w", err)
 	}
-	j, err := openJournal(s.own, newName, s.disk.around)
+	j, err := openJournal(s.own, newName, s.disk.Around)
 	if err != nil {
 		return err
 	}
@@ -36,9 +37,9 @@ func (s *Store) rebuild(why error) error {
 
 // setAside renames the damaged journal, if there is one.
 func (s *Store) setAside() error {
-	name := journalName + ".damaged-" + stamp(s.o.Now())
+	name := journalName + ".damaged-" + disk.Stamp(s.o.Now())
 	for nr := range maxTries {
-		err := s.disk.rename(ownDir+"/"+journalName, ownDir+"/"+join(name, "", nr+1, s.disk.max))
+		err := s.disk.Rename(ownDir+"/"+journalName, ownDir+"/"+disk.Join(name, "", nr+1, s.disk.Max))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -59,7 +60,7 @@ type rebuilder struct {
 }
 
 func (b *rebuilder) senders() error {
-	dir, err := b.s.disk.root.Open(".")
+	dir, err := b.s.disk.Root.Open(".")
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (b *rebuilder) walk(sender string, at []string) error {
 	for _, name := range at {
 		dir += "/" + name
 	}
-	f, err := b.s.disk.dirFile(dir + "/x")
+	f, err := b.s.disk.DirFile(dir + "/x")
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (b *rebuilder) walk(sender string, at []string) error {
 // add makes a record of a file. What cannot be read is left alone.
 func (b *rebuilder) add(sender, dir string, at []string, found find) error {
 	name := dir + "/" + found.name
-	f, err := b.s.disk.open(name, os.O_RDONLY)
+	f, err := b.s.disk.Open(name, os.O_RDONLY)
 	if err != nil {
 		b.s.problem(name, err.Error(), "nothing is done with this file")
 		return nil

@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // openJournal opens the journal, or makes it anew if it is damaged, or is missing
@@ -40,14 +41,17 @@ func (s *Store) openJournal(known bool) error {
 	if err != nil {
 		return err
 	}
-	return s.disk.settleOwn()
+	if err := s.disk.Settle([]string{ownDir + "/" + journalName}); err != nil {
+		return err
+	}
+	return s.disk.SettleSelf()
 }
 
 // useJournal opens the journal, and looks at all that is in it.
 func (s *Store) useJournal() error {
 	s.limits.senders = make(map[string]*usage)
 	s.counts = Stats{Copies: make(map[replica.State]int)}
-	j, err := openJournal(s.own, journalName, s.disk.around)
+	j, err := openJournal(s.own, journalName, s.disk.Around)
 	if err != nil {
 		return err
 	}
@@ -140,14 +144,14 @@ func (j *journal) sparse() bool {
 func (s *Store) compact() error {
 	from := s.journal
 	s.journal = nil
-	to, err := openBolt(s.own, newName, s.disk.around)
+	to, err := openBolt(s.own, newName, s.disk.Around)
 	if err == nil {
 		to.db.NoSync = true // until all is there
 		err = from.guarded(func() error { return bolt.Compact(to.db, from.db, 1<<20) })
 		err = errors.Join(err, to.db.Sync(), to.close())
 	}
 	err = errors.Join(err, from.close())
-	if _, ok := full(err); ok {
+	if _, ok := disk.Full(err); ok {
 		return s.own.Remove(newName)
 	}
 	if err != nil {
@@ -158,13 +162,13 @@ func (s *Store) compact() error {
 
 // install makes the new journal the journal.
 func (s *Store) install() error {
-	err := s.disk.around.do("rename", ownDir+"/"+newName+"\x00"+ownDir+"/"+journalName, func() error {
+	err := s.disk.Around.Do("rename", ownDir+"/"+newName+"\x00"+ownDir+"/"+journalName, func() error {
 		return s.own.Rename(newName, journalName)
 	})
 	if err != nil {
 		return err
 	}
-	return s.disk.syncDirOf(ownDir + "/" + journalName)
+	return s.disk.SyncDirOf(ownDir + "/" + journalName)
 }
 
 // finish does what an intent says.
@@ -211,7 +215,7 @@ func (s *Store) tidy(needed map[string]bool) error {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "mend-") && !needed[name] {
-			if err := s.disk.remove(ownDir + "/" + name); err != nil {
+			if err := s.disk.Remove(ownDir + "/" + name); err != nil {
 				return err
 			}
 		}
@@ -242,7 +246,7 @@ func (s *Store) lookAtAll() error {
 }
 
 func (s *Store) look(r *record) {
-	fi, err := s.disk.lstat(r.file)
+	fi, err := s.disk.Lstat(r.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if r.N > 0 {
@@ -251,7 +255,7 @@ func (s *Store) look(r *record) {
 	case err != nil:
 		s.refused(r.file, err)
 	case !fi.Mode().IsRegular():
-		s.refused(r.file, &strangeError{r.file, kind(fi.Mode())})
+		s.refused(r.file, &disk.StrangeError{Name: r.file, Is: disk.Kind(fi.Mode())})
 	case fi.Size() < r.N:
 		s.problem(r.file, fmt.Sprintf("the file has %d bytes of %d", fi.Size(), r.N), "nothing, if its source still has the bytes: they are sent again")
 	case fi.Size() > r.N && r.growing():
@@ -262,10 +266,10 @@ func (s *Store) look(r *record) {
 }
 
 func (s *Store) cutBack(r *record) error {
-	f, err := s.disk.open(r.file, os.O_RDWR)
+	f, err := s.disk.Open(r.file, os.O_RDWR)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return s.disk.cut(f, r.file, r.N)
+	return s.disk.Cut(f, r.file, r.N)
 }

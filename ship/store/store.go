@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"fairlead/logfile"
 	"fairlead/replica"
+	"fairlead/ship/disk"
 )
 
 // Options are the settings of a store. The zero Options are useful.
@@ -36,7 +35,7 @@ type Options struct {
 
 	Now func() time.Time // nil: time.Now
 
-	around seam
+	around disk.Seam
 }
 
 // A Quota limits what one sender may have. Zero: no limit.
@@ -51,7 +50,7 @@ func (o Options) filled() Options {
 		o.HighWater = 0.95
 	}
 	if o.MaxOpen <= 0 {
-		o.MaxOpen = max(1, min(1024, descriptorLimit()/4))
+		o.MaxOpen = max(1, min(1024, disk.DescriptorLimit()/4))
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -60,21 +59,6 @@ func (o Options) filled() Options {
 		o.Told = func(replica.Record, string) {}
 	}
 	return o
-}
-
-// gid is the number of the group, -1 if none was named.
-func (o Options) gid() (int, error) {
-	if o.Group == "" {
-		return -1, nil
-	}
-	if n, err := strconv.Atoi(o.Group); err == nil && n >= 0 {
-		return n, nil
-	}
-	g, err := user.LookupGroup(o.Group)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
 }
 
 // When to ask again.
@@ -92,7 +76,7 @@ var ErrStopped = replica.ErrStopped
 // A Store is a [replica.Store] in a directory.
 type Store struct {
 	o       Options
-	disk    *disk
+	disk    *disk.Dir
 	own     *os.Root
 	lock    *os.File
 	journal *journal
@@ -138,24 +122,14 @@ func Open(dir string, o Options) (*Store, error) {
 }
 
 func (s *Store) start(dir string) error {
-	gid, err := s.o.gid()
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	if s.disk, err = disk.Open(dir, s.o.Mode, s.o.Group, s.o.around); err != nil {
 		return err
 	}
-	_, err = os.Lstat(dir)
-	made := errors.Is(err, fs.ErrNotExist)
-	if s.disk, err = openDisk(dir, s.o.Mode, gid, s.o.around); err != nil {
-		return err
-	}
-	if made {
-		if err := s.letIn(gid); err != nil {
-			return err
-		}
-	}
-	s.tells = syncfsTells(s.disk.self)
+	s.tells = s.disk.SyncAllTells()
 	known, err := s.lockDir()
 	if err != nil {
 		return err
@@ -169,34 +143,20 @@ func (s *Store) start(dir string) error {
 	return s.lookAtAll()
 }
 
-// letIn gives the directory, which we have made, to those who may read the files. One
-// that was there keeps what its owner chose.
-func (s *Store) letIn(gid int) error {
-	if s.disk.dirMode() != 0o700 {
-		if err := s.disk.self.Chmod(s.disk.dirMode()); err != nil {
-			return err
-		}
-	}
-	if gid < 0 {
-		return nil
-	}
-	return s.disk.self.Chown(-1, gid)
-}
-
 // lockDir makes sure that nobody else writes here. known says that somebody has.
 func (s *Store) lockDir() (known bool, err error) {
-	err = s.disk.root.Mkdir(ownDir, 0o700)
+	err = s.disk.Root.Mkdir(ownDir, 0o700)
 	known = errors.Is(err, fs.ErrExist)
 	if err != nil && !known {
 		return false, err
 	}
-	if s.own, _, err = s.disk.dir(ownDir+"/"+lockName, false); err != nil {
+	if s.own, _, err = s.disk.Sub(ownDir+"/"+lockName, false); err != nil {
 		return false, err
 	}
-	if s.lock, err = s.own.OpenFile(lockName, os.O_RDWR|os.O_CREATE|openAsIs, 0o600); err != nil {
+	if s.lock, err = s.own.OpenFile(lockName, os.O_RDWR|os.O_CREATE|disk.OpenAsIs, 0o600); err != nil {
 		return false, err
 	}
-	return known, logfile.Lock(s.lock, s.disk.path, "use another directory")
+	return known, logfile.Lock(s.lock, s.disk.Path, "use another directory")
 }
 
 // Close closes the store. It makes nothing durable that was not; what was not
@@ -229,7 +189,7 @@ func (s *Store) letGo() error {
 		errs = append(errs, s.own.Close())
 	}
 	if s.disk != nil {
-		errs = append(errs, s.disk.close())
+		errs = append(errs, s.disk.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -312,7 +272,7 @@ func (s *Store) pathOf(r *record) string {
 	if r.file == "" || r.State == replica.Pruned {
 		return ""
 	}
-	return filepath.Join(s.disk.path, filepath.FromSlash(r.file))
+	return filepath.Join(s.disk.Path, filepath.FromSlash(r.file))
 }
 
 // claim waits until nobody else is at work at a copy, and keeps others off it.

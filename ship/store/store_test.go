@@ -192,7 +192,7 @@ func TestEndedNamesClash(t *testing.T) {
 		x.Gen[15] = byte(i)
 		shipped(t, s, x, "a", []byte{byte('0' + i)})
 		if i == 1 {
-			must(t, os.WriteFile(filepath.Join(s.disk.path, "web1", "a-20260301T120000Z.11111111.2"), []byte("theirs"), 0o600))
+			must(t, os.WriteFile(filepath.Join(s.disk.Path, "web1", "a-20260301T120000Z.11111111.2"), []byte("theirs"), 0o600))
 		}
 		must(t, s.End(x, clock))
 	}
@@ -284,7 +284,7 @@ func TestModes(t *testing.T) {
 		if file.Mode().Perm() != c.file || dir.Mode().Perm() != c.dir {
 			t.Errorf("mode %o: file %o, directory %o, want %o, %o", c.mode, file.Mode().Perm(), dir.Mode().Perm(), c.file, c.dir)
 		}
-		own, err := os.Stat(filepath.Join(s.disk.path, ownDir, journalName))
+		own, err := os.Stat(filepath.Join(s.disk.Path, ownDir, journalName))
 		must(t, err)
 		if own.Mode().Perm() != 0o600 {
 			t.Errorf("the journal has mode %o", own.Mode().Perm())

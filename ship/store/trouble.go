@@ -78,9 +78,8 @@ func (s *Store) Stats() Stats {
 	st.Open = s.cache.lru.Len()
 	s.cache.mu.Unlock()
 
-	s.limits.mu.Lock()
-	st.Used, st.Size = s.limits.space.used, s.limits.space.total
-	s.limits.mu.Unlock()
+	space := s.disk.Looked()
+	st.Used, st.Size = space.Used, space.Total
 
 	s.trouble.mu.Lock()
 	st.Problems = s.trouble.count

@@ -40,7 +40,7 @@ func (s *Store) begins(r *record, head replica.Head) bool {
 	if head.N <= 0 || head.N > replica.HeadSize || r.N < head.N {
 		return true
 	}
-	f, err := s.disk.open(r.file, os.O_RDONLY)
+	f, err := s.disk.Open(r.file, os.O_RDONLY)
 	if err != nil {
 		return false
 	}

@@ -96,7 +96,7 @@ func (s *Store) openToRead(id replica.ID) (*record, *os.File, error) {
 		case r.State == replica.Pruned:
 			return r, nil, fmt.Errorf("read copy %s of %s: %w", id.Gen, id.Sender, errPruned)
 		}
-		f, err := s.disk.open(r.file, os.O_RDONLY)
+		f, err := s.disk.Open(r.file, os.O_RDONLY)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || try == 2 {
 			return r, f, err
 		}

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -39,12 +39,12 @@ var whole = map[int64]bool{
 	unix.F2FS_SUPER_MAGIC: true, unix.TMPFS_MAGIC: true,
 }
 
-// syncfsTells says that syncfs makes all durable and returns the errors of
-// writes: Linux does since 5.8.
-func syncfsTells(dir *os.File) bool {
+// SyncAllTells says that SyncAll makes all durable and returns the errors of writes:
+// Linux does since 5.8.
+func (d *Dir) SyncAllTells() bool {
 	var st unix.Statfs_t
 	var un unix.Utsname
-	if unix.Fstatfs(int(dir.Fd()), &st) != nil || unix.Uname(&un) != nil || !whole[int64(uint32(st.Type))] {
+	if unix.Fstatfs(int(d.Self.Fd()), &st) != nil || unix.Uname(&un) != nil || !whole[int64(uint32(st.Type))] {
 		return false
 	}
 	var major, minor int
@@ -52,11 +52,11 @@ func syncfsTells(dir *os.File) bool {
 	return major > 5 || major == 5 && minor >= 8
 }
 
-// dirAtOnce opens a directory without a step for each part of its name, of which
+// atOnce opens a directory without a step for each part of its name, of which
 // none may be a symlink. It returns nil if that does not work, for whatever reason:
 // step finds out what is wrong.
-func (d *disk) dirAtOnce(name string) *os.Root {
-	fd, err := unix.Openat2(int(d.self.Fd()), name, &unix.OpenHow{
+func (d *Dir) atOnce(name string) *os.Root {
+	fd, err := unix.Openat2(int(d.Self.Fd()), name, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
 	})
@@ -79,22 +79,19 @@ func nameMax(dir *os.File) int {
 	return int(min(st.Namelen, 255))
 }
 
-// A space is how much the disk has, in bytes.
-type space struct{ used, total int64 }
-
 // spaceOf counts as df does: what is reserved for root is not there.
-func spaceOf(dir *os.File) (space, error) {
+func spaceOf(dir *os.File) (Space, error) {
 	var st unix.Statfs_t
 	if err := retried(func() error { return unix.Fstatfs(int(dir.Fd()), &st) }); err != nil {
-		return space{}, err
+		return Space{}, err
 	}
 	used := (st.Blocks - st.Bfree) * uint64(st.Bsize)
-	return space{int64(used), int64(used + st.Bavail*uint64(st.Bsize))}, nil
+	return Space{int64(used), int64(used + st.Bavail*uint64(st.Bsize))}, nil
 }
 
-// allocate gets room for a file's bytes from off to end. Where that cannot be
+// Allocate gets room for a file's bytes from off to end. Where that cannot be
 // done, writing will tell.
-func allocate(f *os.File, off, end int64) error {
+func Allocate(f *os.File, off, end int64) error {
 	err := retried(func() error { return unix.Fallocate(int(f.Fd()), 0, off, end-off) })
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		return nil
@@ -102,7 +99,7 @@ func allocate(f *os.File, off, end int64) error {
 	return err
 }
 
-func (d *disk) renameNoReplace(from, to string) error {
+func (d *Dir) renameNoReplace(from, to string) error {
 	a, b, err := d.pair(from, to)
 	if err != nil {
 		return err
@@ -113,7 +110,7 @@ func (d *disk) renameNoReplace(from, to string) error {
 		return unix.Renameat2(int(a.Fd()), path.Base(from), int(b.Fd()), path.Base(to), unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return d.renameByLink(from, to)
+		return d.RenameByLink(from, to)
 	}
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
@@ -122,11 +119,11 @@ func (d *disk) renameNoReplace(from, to string) error {
 }
 
 // pair opens the directories of two names.
-func (d *disk) pair(from, to string) (a, b *os.File, err error) {
-	if a, err = d.dirFile(from); err != nil {
+func (d *Dir) pair(from, to string) (a, b *os.File, err error) {
+	if a, err = d.DirFile(from); err != nil {
 		return nil, nil, err
 	}
-	if b, err = d.dirFile(to); err != nil {
+	if b, err = d.DirFile(to); err != nil {
 		a.Close()
 		return nil, nil, err
 	}

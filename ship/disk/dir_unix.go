@@ -1,6 +1,6 @@
 //go:build unix
 
-package store
+package disk
 
 import (
 	"errors"
@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// openAsIs opens what is at a name itself, and at once.
-const openAsIs = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY
+// OpenAsIs opens what is at a name itself, and at once.
+const OpenAsIs = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-func device(fi fs.FileInfo) uint64 {
+// Device is the number of a file's file system; 0: not known.
+func Device(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Dev)
 	}
@@ -26,8 +27,8 @@ func links(fi fs.FileInfo) uint64 {
 	return 1
 }
 
-// descriptorLimit is how many descriptors the process may have.
-func descriptorLimit() int {
+// DescriptorLimit is how many descriptors the process may have.
+func DescriptorLimit() int {
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return 1024
@@ -40,15 +41,15 @@ var noRoom = []struct {
 	err syscall.Errno
 	why string
 }{
-	{syscall.ENOSPC, "the store's disk has no space, or no inodes, left"},
-	{syscall.EDQUOT, "the disk quota of the store's user is used up"},
+	{syscall.ENOSPC, "the disk has no space, or no inodes, left"},
+	{syscall.EDQUOT, "the disk quota of the user is used up"},
 	{syscall.EFBIG, "a file would be larger than the system allows"},
 	{syscall.EMFILE, "the process has no descriptors left"},
 	{syscall.ENFILE, "the machine has no descriptors left"},
 }
 
-// full says in words why there is no room, if that is what err says.
-func full(err error) (why string, ok bool) {
+// Full says in words why there is no room, if that is what err says.
+func Full(err error) (why string, ok bool) {
 	for _, n := range noRoom {
 		if errors.Is(err, n.err) {
 			return n.why, true
@@ -57,8 +58,10 @@ func full(err error) (why string, ok bool) {
 	return "", false
 }
 
-func outOfDescriptors(err error) bool {
+// OutOfDescriptors says that an error means that.
+func OutOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-func nameTooLong(err error) bool { return errors.Is(err, syscall.ENAMETOOLONG) }
+// NameTooLong says that an error means that the file system has no such long names.
+func NameTooLong(err error) bool { return errors.Is(err, syscall.ENAMETOOLONG) }

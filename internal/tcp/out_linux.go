@@ -1,4 +1,4 @@
-package serve
+package tcp
 
 import (
 	"net"
@@ -6,9 +6,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"fairlead/internal/tcp"
-	"fairlead/logfile"
 )
 
 // A sender is the way out of a TCP connection: the kernel takes the bytes from
@@ -16,21 +13,23 @@ import (
 // generation, so the offset is always explicit.
 type sender struct {
 	raw  syscall.RawConn
-	send func(fd uintptr) (done bool) // a step of piece, bound once
+	send func(fd uintptr) (done bool) // a step of Piece, bound once
 
-	h      logfile.Handle
+	f      File
 	off    int64
 	n      int
 	waited bool // the socket was full since the last check
 	err    error
 }
 
-func newOut(conn net.Conn) out {
-	tcp, ok := conn.(*net.TCPConn)
+// NewOut returns the way out of a connection. Over TCP it waits for a client as long as
+// the connection's write deadline and [WriteTimeout] say.
+func NewOut(conn net.Conn) Out {
+	c, ok := conn.(*net.TCPConn)
 	if !ok {
 		return copyTo(conn)
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return copyTo(conn)
 	}
@@ -39,19 +38,19 @@ func newOut(conn net.Conn) out {
 	return s
 }
 
-// piece sends what the socket takes at once, and waits only if that is nothing.
-func (s *sender) piece(h logfile.Handle, off int64, n int) (int, error) {
-	s.h, s.off, s.n, s.waited, s.err = h, off, n, false, nil
+// Piece sends what the socket takes at once, and waits only if that is nothing.
+func (s *sender) Piece(f File, off int64, n int) (int, error) {
+	s.f, s.off, s.n, s.waited, s.err = f, off, n, false, nil
 	err := s.raw.Write(s.send)
-	s.h = logfile.Handle{}
+	s.f = nil
 	if err != nil {
 		return 0, err
 	}
 	if s.err != nil {
 		return 0, s.err
 	}
-	if !stillGood(h, s.n) {
-		return s.n, errChanged
+	if !stillGood(f, s.n) {
+		return s.n, ErrChanged
 	}
 	return s.n, nil
 }
@@ -63,29 +62,29 @@ const bulk = 64 << 10
 // line wakes a thousand clients they all send it, and one check after that is
 // enough for all: whoever has sent lets the others send first. Who sends much
 // goes on with the same client: to change it now would only cool the caches.
-func stillGood(h logfile.Handle, n int) bool {
+func stillGood(f File, n int) bool {
 	if n >= bulk {
-		return h.Check() == nil
+		return f.Check() == nil
 	}
-	sent := h.Now()
+	sent := f.Now()
 	runtime.Gosched()
-	return h.CheckedSince(sent) || h.Check() == nil
+	return f.CheckedSince(sent) || f.Check() == nil
 }
 
 // try calls sendfile once. A client that was slow may have been waited for a
 // long time: then the file is checked before, too.
 func (s *sender) try(fd uintptr) (done bool) {
-	if s.waited && s.h.Check() != nil {
-		s.err = errStale
+	if s.waited && s.f.Check() != nil {
+		s.err = ErrStale
 		return true
 	}
-	n, err := tcp.Sendfile(fd, s.h.File(), s.off, s.n)
+	n, err := Sendfile(fd, s.f.File(), s.off, s.n)
 	switch {
 	case err == unix.EAGAIN:
 		s.waited = true
 		return false
 	case err == nil && n == 0:
-		err = errStale // shorter than it was
+		err = ErrStale // shorter than it was
 	}
 	s.n, s.err = n, err
 	return true
