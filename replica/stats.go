@@ -107,7 +107,9 @@ func (s *Source) Files() []FileStatus {
 	defer s.mu.Unlock()
 	all := make([]*channel, 0, len(s.byID))
 	for _, c := range s.byID {
-		all = append(all, c)
+		if !c.yields || c.size > 0 { // else it is not known yet whether it is anything
+			all = append(all, c)
+		}
 	}
 	list := make([]FileStatus, 0, len(all))
 	for _, c := range inOrder(all) {
