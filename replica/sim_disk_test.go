@@ -121,7 +121,7 @@ func (d *simDisk) Under(sender string, path []string, head replica.Head, most in
 		if id.Sender != sender || !slices.Equal(r.rec.Path, path) || r.rec.State >= replica.Diverged || len(list) == most {
 			continue
 		}
-		if n := min(head.N, r.rec.N); n == 0 || n < head.N || r.ino == nil || hashOf(r.ino.vol[:n]) == head.Hash {
+		if n := min(head.N, r.rec.N); n == 0 || n < head.N || r.ino == nil || int(n) > len(r.ino.vol) || hashOf(r.ino.vol[:n]) == head.Hash { // it may be damaged
 			list = append(list, r.rec)
 		}
 	}
