@@ -98,3 +98,14 @@ func (f From) resolve(st Stat) (Pos, *Gen) {
 	}
 	return Pos{g.ID, f.off}, g
 }
+
+// FromOldest is the first byte of what a log still has, for readers that are to miss
+// nothing.
+func FromOldest(st Stat) From {
+	for _, g := range st.Old {
+		if g.Readable {
+			return FromByte(Pos{g.ID, g.From})
+		}
+	}
+	return FromJoined
+}

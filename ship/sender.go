@@ -191,7 +191,7 @@ func (s *Sender) join() {
 		if known || !isOurs(l) {
 			continue
 		}
-		sh := &shipped{log: l, follow: logfile.Follow(l, oldest(l.Stat()))}
+		sh := &shipped{log: l, follow: logfile.Follow(l, logfile.FromOldest(l.Stat()))}
 		s.mu.Lock()
 		s.logs[l] = sh
 		s.mu.Unlock()
@@ -201,16 +201,6 @@ func (s *Sender) join() {
 
 // isOurs says that a log is of this machine: a copy of another's is SENDER:PATH.
 func isOurs(l *logfile.Log) bool { return filepath.IsAbs(l.Name()) }
-
-// oldest is the first byte of what a log still has.
-func oldest(st logfile.Stat) logfile.From {
-	for _, g := range st.Old {
-		if g.Readable {
-			return logfile.FromByte(logfile.Pos{Gen: g.ID, Off: g.From})
-		}
-	}
-	return logfile.FromJoined
-}
 
 // mark has a log looked at. It is called with the Log locked.
 func (s *Sender) mark(sh *shipped) {

@@ -134,22 +134,12 @@ func (s *Sender) join() {
 		if known || !filepath.IsAbs(l.Name()) { // a copy of another machine's
 			continue
 		}
-		sh := &shipped{log: l, follow: logfile.Follow(l, oldest(l.Stat()))}
+		sh := &shipped{log: l, follow: logfile.Follow(l, logfile.FromOldest(l.Stat()))}
 		s.mu.Lock()
 		s.logs[l] = sh
 		s.mu.Unlock()
 		s.mark(sh)
 	}
-}
-
-// oldest is the first byte of what a log still has.
-func oldest(st logfile.Stat) logfile.From {
-	for _, g := range st.Old {
-		if g.Readable {
-			return logfile.FromByte(logfile.Pos{Gen: g.ID, Off: g.From})
-		}
-	}
-	return logfile.FromJoined
 }
 
 // mark has a log looked at. It is called with the Log locked.
