@@ -152,7 +152,7 @@ func TestF26NoInodes(t *testing.T) {
 func TestT11HighWater(t *testing.T) {
 	dir := small(t, "size=8m")
 	now := clock
-	o := Options{HighWater: 0.5}
+	o := Options{HighWater: 0.5, logSize: -1}
 	o.Now = func() time.Time { return now }
 	s := opened(t, dir, o)
 	x := shipped(t, s, id(1), "a", text(1, 1<<20))

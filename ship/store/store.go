@@ -36,7 +36,8 @@ type Options struct {
 
 	Now func() time.Time // nil: time.Now
 
-	around seam
+	around  seam
+	logSize int64 // bytes of the log: 4 MiB; negative: there is none
 }
 
 // A Quota limits what one sender may have. Zero: no limit.
@@ -53,6 +54,7 @@ func (o Options) filled() Options {
 	if o.MaxOpen <= 0 {
 		o.MaxOpen = max(1, min(1024, descriptorLimit()/4))
 	}
+	o.logSize = cmp.Or(o.logSize, defaultLog)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -96,7 +98,7 @@ type Store struct {
 	own     *os.Root
 	lock    *os.File
 	journal *journal
-	tells   bool // syncfs can be asked for all at once
+	log     *log // nil: there is none
 	cache   cache
 	limits  limits
 	trouble trouble
@@ -104,6 +106,9 @@ type Store struct {
 	stopped atomic.Pointer[error]
 	closed  atomic.Bool
 	placing sync.Mutex // held from finding a free name until it is in the journal
+
+	syncing sync.Mutex // held while files are synced: a second sync of one might say that all is well
+	tells   bool       // syncfs can be asked for all at once
 
 	mu      sync.Mutex
 	freed   *sync.Cond             // a claim was given back
@@ -156,6 +161,9 @@ func (s *Store) start(dir string) error {
 	if err := s.openJournal(known); err != nil {
 		return err
 	}
+	if err := s.openLog(); err != nil {
+		return err
+	}
 	if err := s.finishAll(); err != nil {
 		return err
 	}
@@ -178,14 +186,17 @@ func (s *Store) lockDir() (known bool, err error) {
 	return known, logfile.Lock(s.lock, s.disk.path, "use another directory")
 }
 
-// Close closes the store. It makes nothing durable that was not; what was not
-// synced may be lost.
+// Close closes the store. What was committed is in the journal then; what was not
+// may be lost.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
 	err := fmt.Errorf("%w: it was closed", ErrStopped)
-	s.stopped.CompareAndSwap(nil, &err)
+	var late error
+	if s.stopped.CompareAndSwap(nil, &err) {
+		late = s.emptyLog()
+	}
 	s.mu.Lock()
 	open := s.open
 	s.open = make(map[replica.ID]*file)
@@ -193,11 +204,14 @@ func (s *Store) Close() error {
 	for _, v := range open {
 		s.retire(v, err)
 	}
-	return s.letGo()
+	return errors.Join(late, s.letGo())
 }
 
 func (s *Store) letGo() error {
 	var errs []error
+	if s.log != nil {
+		errs = append(errs, s.log.file.Close())
+	}
 	if s.journal != nil {
 		errs = append(errs, s.journal.close())
 	}
@@ -254,7 +268,7 @@ func (s *Store) settledRecord(id replica.ID) (*record, error) {
 
 // record returns the record of a copy, nil if there is none.
 func (s *Store) record(id replica.ID) (*record, error) {
-	if err := s.alive(); err != nil {
+	if err := s.current(); err != nil {
 		return nil, err
 	}
 	r, err := s.journal.record(id)
@@ -263,8 +277,20 @@ func (s *Store) record(id replica.ID) (*record, error) {
 
 // holder returns the record of the copy that has a file, nil if none has.
 func (s *Store) holder(file string) (*record, error) {
+	if err := s.current(); err != nil {
+		return nil, err
+	}
 	r, err := s.journal.holder(file)
 	return r, s.checked(err)
+}
+
+// some returns at most max records in the order of their keys, those behind after.
+func (s *Store) some(after []byte, max int) ([]*record, error) {
+	if err := s.current(); err != nil {
+		return nil, err
+	}
+	rs, err := s.journal.some(after, max)
+	return rs, s.checked(err)
 }
 
 // change makes changes durable, counts them, and tells of them.
@@ -272,9 +298,15 @@ func (s *Store) change(cs ...change) error {
 	if err := s.alive(); err != nil {
 		return err
 	}
-	if err := s.journal.change(cs); err != nil {
-		return s.checked(err)
+	if err := s.put(cs); err != nil {
+		return err
 	}
+	s.tell(cs)
+	return nil
+}
+
+// tell counts changes that are durable, and tells of them.
+func (s *Store) tell(cs []change) {
 	for i := range cs {
 		s.account(cs[i].old, cs[i].new)
 	}
@@ -283,7 +315,6 @@ func (s *Store) change(cs ...change) error {
 			s.o.Told(cs[i].new.Record, s.pathOf(cs[i].new))
 		}
 	}
-	return nil
 }
 
 // pathOf returns where the file of a copy is.
@@ -347,9 +378,9 @@ again:
 // it was before or after.
 func (s *Store) All(yield func(rec replica.Record, file string) bool) {
 	var after []byte
-	for s.alive() == nil {
-		rs, err := s.journal.some(after, 1000)
-		if s.checked(err) != nil || len(rs) == 0 {
+	for {
+		rs, err := s.some(after, 1000)
+		if err != nil || len(rs) == 0 {
 			return
 		}
 		for _, r := range rs {
