@@ -87,6 +87,9 @@ func (s *Store) makeDurable(files []*file) []error {
 	defer s.syncing.Unlock()
 	sizes := make([]int64, len(files))
 	for i, v := range files {
+		if _, err := s.cache.pin(v); err == nil { // what is not dirty may be closed, and with it goes the error
+			defer s.cache.unpin(v)
+		}
 		s.cache.setDirty(v, false) // before its size is asked for: what comes behind makes it dirty again
 		v.mu.Lock()
 		sizes[i] = v.size

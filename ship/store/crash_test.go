@@ -161,6 +161,8 @@ func (p *power) cut(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	p.undo, p.size = nil, make(map[string]int64) // what is left is durable
+	p.log, _ = os.ReadFile(filepath.Join(dir, ownDir, logName))
 }
 
 // A job is a receiver's work on one path, which goes on wherever it was when it was
