@@ -491,6 +491,30 @@ func TestF27LogFails(t *testing.T) {
 	}
 }
 
+// A journal that has no room refuses what needs it, and what the log has stays there.
+func TestF26LogStays(t *testing.T) {
+	fail := &failing{err: &os.PathError{Op: "write", Path: journalName, Err: syscall.ENOSPC}}
+	s := opened(t, quick(t), Options{around: fail.around})
+	f := sail(t, s, 2)
+	must(t, f.grow([]byte("x")))
+	for range 2 {
+		must(t, f.grow([]byte("in the log")))
+		fail.op = "commit"
+		_, _, _, err := s.Find(fleetID(0))
+		wantBusy(t, err, "no space")
+		wantPending(t, s, "refused", 2)
+		must(t, f.grow([]byte("and more")))
+		fail.op = ""
+	}
+	s = killed(t, s, Options{})
+	for _, x := range f.xs {
+		if n := found(t, s, x.id).N; n != x.tree.N() {
+			t.Errorf("the copy has %d bytes, want %d", n, x.tree.N())
+		}
+	}
+	audited(t, s)
+}
+
 // What Sync has deferred is synced if a commit of the journal names it, and the copy
 // alone is refused if that fails.
 func TestF27DeferredSyncFails(t *testing.T) {
