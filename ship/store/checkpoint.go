@@ -7,9 +7,9 @@ import (
 	"fairlead/replica"
 )
 
-// toLog commits changes with one sync, that of the log. It says that it did not, and
-// why if that is for good. It takes those that only add, to copies that are open, a few
-// bytes. files are those of the copies.
+// toLog commits changes with one sync, that of the log, if all that they do is to add a
+// few bytes to copies that are open: done is false if not. files are those of the copies.
+// An error ends the commit: it is a *replica.BusyError, or the store has stopped.
 func (s *Store) toLog(changes []change, files []*file) (done bool, err error) {
 	l := s.log
 	if l == nil {
@@ -169,16 +169,8 @@ func (s *Store) forget(id replica.ID) {
 
 // current puts into the journal what only the log has, so that it can be looked at.
 func (s *Store) current() error {
-	if err := s.alive(); err != nil {
+	if err := s.alive(); err != nil || s.log == nil {
 		return err
-	}
-	return s.emptyLog()
-}
-
-// emptyLog is current for a store that may have stopped.
-func (s *Store) emptyLog() error {
-	if s.log == nil {
-		return nil
 	}
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()

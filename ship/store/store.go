@@ -186,17 +186,18 @@ func (s *Store) lockDir() (known bool, err error) {
 	return known, logfile.Lock(s.lock, s.disk.path, "use another directory")
 }
 
-// Close closes the store. What was committed is in the journal then; what was not
-// may be lost.
+// Close closes the store, and puts into the journal what only the log has. It makes
+// nothing durable that was not; what was not committed may be lost.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	err := fmt.Errorf("%w: it was closed", ErrStopped)
 	var late error
-	if s.stopped.CompareAndSwap(nil, &err) {
-		late = s.emptyLog()
+	if s.alive() == nil {
+		late = s.current()
 	}
+	err := fmt.Errorf("%w: it was closed", ErrStopped)
+	s.stopped.CompareAndSwap(nil, &err)
 	s.mu.Lock()
 	open := s.open
 	s.open = make(map[replica.ID]*file)
