@@ -677,3 +677,37 @@ func FuzzLog(f *testing.F) {
 		}
 	})
 }
+
+// While files are synced their descriptors stay, whoever wants room for others; and what
+// could not be synced is never synced again.
+func TestF27SyncKeepsDescriptors(t *testing.T) {
+	var s *Store
+	fail := &failing{err: syscall.EIO}
+	s = opened(t, quick(t), Options{around: func(op, name string, do func() error) error {
+		if op == "sync" {
+			s.cache.trim(0)
+		}
+		return fail.around(op, name, do)
+	}})
+	f := sail(t, s, 2*atOnce)
+	var files []*file
+	var fs []*os.File
+	for _, x := range f.xs {
+		must(t, x.write([]byte("x")))
+		v := x.c.(*file)
+		files, fs = append(files, v), append(fs, v.f)
+	}
+	must(t, errors.Join(s.makeDurable(files)...))
+	for i, f := range fs {
+		if _, err := f.Stat(); err != nil {
+			t.Errorf("file %d: %v", i, err)
+		}
+	}
+	must(t, f.xs[0].write([]byte("y")))
+	for _, op := range []string{"sync", ""} {
+		fail.op = op
+		if err := s.makeDurable(files[:1])[0]; !errors.Is(err, syscall.EIO) {
+			t.Errorf("makeDurable() = %v, want EIO", err)
+		}
+	}
+}
