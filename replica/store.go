@@ -149,17 +149,19 @@ type Store interface {
 	// generation has begun, or will. The file in the store is renamed, once.
 	End(id ID, at time.Time) error
 
-	// Sync makes durable what was written to the copies, and that they exist: one
-	// error for each. After an error, a *BusyError too, the copy is closed and never
-	// synced again; what it has is that of its record.
+	// Sync makes durable what was written to the copies, and that they exist, or
+	// leaves it to Commit: what it returned nil for is durable once a Commit that
+	// names it has returned nil. It returns one error for each. After an error, a
+	// *BusyError too, the copy is closed and never synced again; what it has is that
+	// of its record.
 	Sync(copies []Copy) []error
 
 	// Rehash reads the full leaves of a copy from the first on, at most count, and
 	// returns their hashes as they are now.
 	Rehash(id ID, first int64, count int) ([]Hash, error)
 
-	// Commit makes records durable: when it returns nil they are. Every copy named
-	// was synced before, up to N at least, and is named once. A *BusyError says that
+	// Commit makes records durable, and the bytes that they name: when it returns
+	// nil they are. Every copy named was synced before, up to N at least, and is named once. A *BusyError says that
 	// nothing of it was committed.
 	Commit(updates []Update) error
 }

@@ -430,7 +430,7 @@ func (d *Dir) SyncFile(f *os.File, name string, fresh bool) error {
 		if fresh {
 			return f.Sync()
 		}
-		return fdatasync(f)
+		return Datasync(f)
 	})
 }
 

@@ -19,7 +19,8 @@ func retried(f func() error) error {
 	}
 }
 
-func fdatasync(f *os.File) error {
+// Datasync makes durable what is needed to read the bytes of a file.
+func Datasync(f *os.File) error {
 	if err := retried(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
 	}

@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-func fdatasync(f *os.File) error { return f.Sync() }
+// Datasync makes durable what is needed to read the bytes of a file.
+func Datasync(f *os.File) error { return f.Sync() }
 
 func syncfs(*os.File) error { return errors.ErrUnsupported }
 

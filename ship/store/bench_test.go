@@ -9,37 +9,24 @@ import (
 	"fairlead/replica"
 )
 
-// BenchmarkCommit is write, sync and commit of so many copies at once.
+// BenchmarkCommit is write, sync and commit of so many copies at once, with the log and
+// without.
 func BenchmarkCommit(b *testing.B) {
-	for _, n := range []int{1, 100} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := opened(b, b.TempDir(), Options{})
-			var xs []*sender
-			var copies []replica.Copy
-			for i := range n {
-				x := id(1)
-				x.Gen[1] = byte(i)
-				xs = append(xs, start(b, s, x, fmt.Sprintf("log/%d", i)))
-				copies = append(copies, xs[i].c)
-			}
-			line := text(1, 200)
-			updates := make([]replica.Update, n)
+	for _, c := range []struct {
+		copies, bytes int
+		log           int64
+	}{
+		{1, 64, 0}, {1, 64, -1},
+		{20, 64, 0}, {20, 64, -1},
+		{100, 200, 0}, {100, 200, -1},
+	} {
+		b.Run(fmt.Sprintf("copies=%d/bytes=%d/log=%v", c.copies, c.bytes, c.log == 0), func(b *testing.B) {
+			f := sail(b, opened(b, b.TempDir(), Options{logSize: c.log}), c.copies)
+			line := text(1, c.bytes)
 			for b.Loop() {
-				for _, x := range xs {
-					must(b, x.write(line))
-				}
-				for _, err := range s.Sync(copies) {
-					must(b, err)
-				}
-				for i, x := range xs {
-					updates[i] = x.update(replica.Open)
-				}
-				must(b, s.Commit(updates))
-				for i, x := range xs {
-					x.n += len(updates[i].Leaves)
-				}
+				must(b, f.grow(line))
 			}
-			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "updates/s")
+			b.ReportMetric(float64(c.copies*b.N)/b.Elapsed().Seconds(), "updates/s")
 		})
 	}
 }

@@ -91,21 +91,40 @@ func decodeIntent(key, value []byte) (*intent, error) {
 	return i, nil
 }
 
-// change makes changes durable, all of them or none. The errors are those of
-// update.
-func (j *journal) change(cs []change) error {
+// needsOf is what changes need.
+func needsOf(cs []change) needs {
 	n := needs{pages: 8, adds: 8 * reservePage, frees: true} // what leads to them, and the list of free ones
 	for i := range cs {
 		n.pages += cs[i].pages()
 		n.adds += cs[i].bytes()
 		n.frees = n.frees && cs[i].new.State == replica.Pruned
 	}
-	return j.update(n, func(tx *bolt.Tx) error {
+	return n
+}
+
+// secure gets the room that changes will need: as long as no others are made they
+// are not refused for want of it. The errors are those of update.
+func (j *journal) secure(cs []change) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken {
+		return errBroken
+	}
+	return j.reserve(needsOf(cs))
+}
+
+// change makes changes durable, all of them or none, and with them the epoch of the
+// log, unless that is 0. The errors are those of update.
+func (j *journal) change(cs []change, epoch uint64) error {
+	return j.update(needsOf(cs), func(tx *bolt.Tx) error {
 		st, err := readState(tx)
 		if err != nil {
 			return err
 		}
 		was := st
+		if epoch != 0 {
+			st.epoch = epoch
+		}
 		for i := range cs {
 			c := &cs[i]
 			if c.old == nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,14 +25,14 @@ type failure struct {
 	why   string
 }
 
-// Sync makes durable what was written to copies, and that they are there. A copy
-// that cannot be made durable is closed, and what was not committed is cut off when
-// it is opened again: its descriptor would say that all is well.
+// Sync makes durable what was written to copies, and that they are there; or, if that is
+// little, has the commit do so that names it. A copy that cannot be made durable is
+// closed, and what was not committed is cut off when it is opened again: its
+// descriptor would say that all is well.
 func (s *Store) Sync(copies []replica.Copy) []error {
 	errs := make([]error, len(copies))
 	var dirty []*file
 	var at []int
-	var sizes []int64
 	for i, c := range copies {
 		v, ok := c.(*file)
 		if !ok || v.s != s {
@@ -41,26 +42,77 @@ func (s *Store) Sync(copies []replica.Copy) []error {
 		if errs[i] = v.usable(); errs[i] != nil {
 			continue
 		}
-		written := s.cache.setDirty(v, false) // before its size is asked for: what comes behind makes it dirty again
-		v.mu.Lock()
-		size, fresh := v.size, v.fresh
-		v.mu.Unlock()
-		if written || fresh {
-			dirty, at, sizes = append(dirty, v), append(at, i), append(sizes, size)
+		if s.cache.isDirty(v) || v.ahead() {
+			dirty, at = append(dirty, v), append(at, i)
 		}
 	}
-	for i, err := range s.syncFiles(dirty) {
-		errs[at[i]] = s.synced(dirty[i], sizes[i], err)
+	if !s.deferSync(dirty) {
+		for i, err := range s.makeDurable(dirty) {
+			errs[at[i]] = s.synced(dirty[i], err)
+		}
 	}
 	s.cache.trim(s.cache.max)
 	return errs
 }
 
-// syncFiles syncs files and, of new ones, the directories.
+// deferSync leaves it to the log to make files durable, if that is little. They stay
+// dirty.
+func (s *Store) deferSync(files []*file) bool {
+	if s.log == nil || len(files) > s.cache.max {
+		return false
+	}
+	sum, sizes := int64(0), make([]int64, len(files))
+	for i, v := range files {
+		v.mu.Lock()
+		sizes[i] = v.size
+		sum += v.size - max(v.synced, v.committed)
+		refused := v.fresh || v.failed != nil || v.gone != nil
+		v.mu.Unlock()
+		if refused || sum > maxDeferred {
+			return false
+		}
+	}
+	for i, v := range files {
+		v.mu.Lock()
+		v.deferred = max(v.deferred, min(sizes[i], v.size))
+		v.mu.Unlock()
+	}
+	return true
+}
+
+// makeDurable syncs files, and notes how many of their bytes are durable then. One
+// whose sync has failed is not synced again.
+func (s *Store) makeDurable(files []*file) []error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	sizes := make([]int64, len(files))
+	for i, v := range files {
+		if _, err := s.cache.pin(v); err == nil { // what is not dirty may be closed, and with it goes the error
+			defer s.cache.unpin(v)
+		}
+		s.cache.setDirty(v, false) // before its size is asked for: what comes behind makes it dirty again
+		v.mu.Lock()
+		sizes[i] = v.size
+		v.mu.Unlock()
+	}
+	errs := s.syncFiles(files)
+	for i, v := range files {
+		v.mu.Lock()
+		v.failed = cmp.Or(v.failed, errs[i])
+		if errs[i] = v.failed; v.failed == nil {
+			v.synced, v.fresh = max(v.synced, min(sizes[i], v.size)), false
+		}
+		v.mu.Unlock()
+	}
+	return errs
+}
+
+// syncFiles syncs files and, of new ones, the directories. The caller holds syncing.
 func (s *Store) syncFiles(files []*file) []error {
 	errs := make([]error, len(files))
 	if len(files) > maxSyncs && s.tells {
 		if err := s.disk.SyncAll(); err != nil {
+			s.tells = false // the next one would say that all is well
 			for i := range errs {
 				errs[i] = err
 			}
@@ -107,8 +159,11 @@ func (s *Store) syncOne(v *file) error {
 	}
 	defer s.cache.unpin(v)
 	v.mu.Lock()
-	name, fresh := v.name, v.fresh
+	name, fresh, failed := v.name, v.fresh, v.failed
 	v.mu.Unlock()
+	if failed != nil {
+		return failed
+	}
 	return s.disk.SyncFile(f, name, fresh)
 }
 
@@ -130,12 +185,9 @@ func (s *Store) settle(files []*file, errs []error) {
 	}
 }
 
-// synced notes what became of a sync of a copy that had size bytes before.
-func (s *Store) synced(v *file, size int64, err error) error {
+// synced notes what became of a sync of a copy.
+func (s *Store) synced(v *file, err error) error {
 	if err == nil {
-		v.mu.Lock()
-		v.synced, v.fresh = max(v.synced, min(size, v.size)), false
-		v.mu.Unlock()
 		s.mu.Lock()
 		delete(s.failed, v.id)
 		s.mu.Unlock()
@@ -153,6 +205,9 @@ func (s *Store) synced(v *file, size int64, err error) error {
 	s.failed[v.id] = failed
 	s.mu.Unlock()
 	s.retire(v, busy)
+	if err := s.alive(); err != nil {
+		return err // it was committed, and only the log has it
+	}
 	if failed.count >= maxFailures {
 		busy.Retry = retryRefused
 		s.problem(v.where(), fmt.Sprintf("%d fsyncs in a row failed: %v", failed.count, err), "check the disk; nothing of this copy is acknowledged until it can be made durable")
@@ -178,15 +233,22 @@ func (s *Store) Commit(updates []replica.Update) error {
 	defer s.release(ids...)
 	defer s.promise(updates, false)
 	s.promise(updates, true)
-	changes := make([]change, len(updates))
+	changes, files := make([]change, len(updates)), make([]*file, len(updates))
 	for i := range updates {
-		c, err := s.growth(&updates[i])
+		files[i] = s.openFile(updates[i].ID)
+		c, err := s.growth(&updates[i], files[i])
 		if err != nil {
 			return err
 		}
 		changes[i] = c
 	}
-	if err := s.change(changes...); err != nil {
+	done, err := s.toLog(changes, files)
+	if err != nil {
+		return err
+	}
+	if done {
+		s.tell(changes)
+	} else if err := s.toJournal(changes, files); err != nil {
 		return err
 	}
 	for _, c := range changes {
@@ -195,10 +257,27 @@ func (s *Store) Commit(updates []replica.Update) error {
 	return nil
 }
 
+// toJournal commits changes of copies to the journal. files are those of the copies,
+// nil for one that is not open.
+func (s *Store) toJournal(changes []change, files []*file) error {
+	var late []*file
+	for i, v := range files {
+		if v != nil && !v.has(changes[i].new.N) {
+			late = append(late, v)
+		}
+	}
+	for i, err := range s.makeDurable(late) {
+		if err = s.synced(late[i], err); err != nil {
+			return err
+		}
+	}
+	return s.change(changes...)
+}
+
 // growth checks an update against what is there. A record that says more than is
-// durable is the one mistake that nothing could put right.
-func (s *Store) growth(u *replica.Update) (change, error) {
-	r, err := s.record(u.ID)
+// durable, or becomes so with it, is the one mistake that nothing could put right.
+func (s *Store) growth(u *replica.Update, v *file) (change, error) {
+	r, err := s.newest(u.ID, v)
 	if err != nil {
 		return change{}, err
 	}
@@ -220,23 +299,44 @@ func (s *Store) growth(u *replica.Update) (change, error) {
 	case grown.leaves() != r.leaves()+int64(len(u.Leaves)):
 		return wrong(fmt.Sprintf("there are %d leaves, and %d more", r.leaves(), len(u.Leaves)))
 	}
-	if n := s.durableOf(r); u.N > n {
+	if n := s.syncedOf(r, v); u.N > n {
 		return change{}, s.busy(retryAgain, "of copy %s only %d bytes are durable: it was opened again", u.Gen.Short(), n)
 	}
 	return change{old: r, new: &grown, leaves: u.Leaves}, nil
 }
 
-// durableOf returns how many bytes of a copy are durable.
-func (s *Store) durableOf(r *record) int64 {
+// openFile returns the file of a copy that is open, nil if it is not.
+func (s *Store) openFile(id replica.ID) *file {
 	s.mu.Lock()
-	v, n := s.open[r.ID], s.durable[r.ID]
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.open[id]
+}
+
+// newest returns the record of a copy that the caller has claimed, nil if there is
+// none. v is its file, if that is open.
+func (s *Store) newest(id replica.ID, v *file) (*record, error) {
+	if v != nil {
+		v.mu.Lock()
+		r := v.rec
+		v.mu.Unlock()
+		if r != nil {
+			return r, nil
+		}
+	}
+	return s.record(id)
+}
+
+// syncedOf returns of how many bytes of a copy Sync has said that they are, or will
+// be, durable.
+func (s *Store) syncedOf(r *record, v *file) int64 {
 	if v == nil {
-		return max(n, r.N)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return max(s.durable[r.ID], r.N)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.synced
+	return max(v.synced, v.deferred)
 }
 
 // grew notes a commit where the copy is open.
@@ -252,6 +352,7 @@ func (s *Store) grew(old, new *record) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.rec = new
 	if v.gone == nil {
 		v.committed = new.N
 		s.give(new.Sender, new.N-old.N)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,6 +30,7 @@ type fate struct {
 	after bool
 	ops   []string
 	power *power // nil: the process is killed, and the system goes on
+	log   int64  // bytes of the log; negative: there is none
 }
 
 func (f *fate) around(op, name string, do func() error) error {
@@ -57,6 +59,8 @@ func (f *fate) around(op, name string, do func() error) error {
 type power struct {
 	undo []undo
 	size map[string]int64 // of the durable part of each file that was written to
+	log  []byte           // as it was synced
+	seed uint64           // of what becomes of the rest
 }
 
 // An undo is a change of a directory that is not durable yet.
@@ -109,6 +113,8 @@ func (p *power) note(dir, op, name string, content []byte) {
 		if fi, err := os.Stat(full); err == nil {
 			p.size[name] = fi.Size()
 		}
+	case "synclog":
+		p.log, _ = os.ReadFile(full)
 	case "syncdir":
 		for i := range p.undo {
 			p.undo[i].dirs = slices.DeleteFunc(p.undo[i].dirs, func(d string) bool { return d == name })
@@ -120,20 +126,43 @@ func (p *power) note(dir, op, name string, content []byte) {
 	}
 }
 
-// cut leaves what is durable.
+// cut leaves what is durable, and torn parts of the rest: the sectors of what was
+// written and not synced are there or not.
 func (p *power) cut(t *testing.T, dir string) {
 	t.Helper()
+	random := rand.New(rand.NewPCG(p.seed, 7))
+	tear := func(name string, was []byte) {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		must(t, err)
+		for at := 0; at < len(b); at += 512 {
+			if end := min(at+512, len(b)); random.IntN(2) == 0 {
+				clear(b[at:end])
+				copy(b[at:end], was[min(at, len(was)):])
+			}
+		}
+		copy(b, was[:min(len(was), int(p.size[name]))])
+		if name != ownDir+"/"+logName {
+			b = b[:len(was)+random.IntN(len(b)-len(was)+1)]
+		}
+		must(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
+	}
 	for name, n := range p.size {
-		err := os.Truncate(filepath.Join(dir, name), n)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil && name != ownDir+"/"+logName {
+			tear(name, b[:min(n, int64(len(b)))])
 		}
 	}
+	tear(ownDir+"/"+logName, p.log)
 	for _, u := range slices.Backward(p.undo) {
 		if err := u.do(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
+	p.undo, p.size = nil, make(map[string]int64) // what is left is durable
+	p.log, _ = os.ReadFile(filepath.Join(dir, ownDir, logName))
 }
 
 // A job is a receiver's work on one path, which goes on wherever it was when it was
@@ -299,7 +328,7 @@ func (j *job) final(t *testing.T, s *Store) {
 	own, err := os.ReadDir(filepath.Join(s.disk.Path, ownDir))
 	must(t, err)
 	for _, e := range own {
-		if e.Name() != journalName && e.Name() != lockName {
+		if e.Name() != journalName && e.Name() != lockName && e.Name() != logName {
 			t.Errorf("%s is left", e.Name())
 		}
 	}
@@ -308,7 +337,7 @@ func (j *job) final(t *testing.T, s *Store) {
 
 // crashed runs a job until its fate, then again, and checks both.
 func crashed(t *testing.T, f *fate) {
-	o := Options{Keep: time.Hour, Now: func() time.Time { return clock }}
+	o := Options{Keep: time.Hour, Now: func() time.Time { return clock }, logSize: f.log}
 	j := newJob()
 	f.dir = quick(t)
 	defer os.RemoveAll(f.dir)
@@ -332,37 +361,40 @@ func crashed(t *testing.T, f *fate) {
 	j.final(t, s)
 }
 
-// steps returns how many operations the job takes.
-func steps(t *testing.T) []string {
+// steps returns which operations the job takes.
+func steps(t *testing.T, log int64) []string {
 	t.Helper()
-	f := &fate{}
+	f := &fate{log: log}
 	crashed(t, f)
 	return f.ops
 }
 
-// A kill at any operation, and then another start: what was acknowledged is there,
-// every file is in a record, and the work goes on to the same end.
-func TestF29Kill(t *testing.T) {
-	ops := steps(t)
-	if len(ops) < 50 {
-		t.Fatalf("only %d operations: %q", len(ops), ops)
-	}
-	for at := range ops {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d %v %.40q", at+1, after, ops[at]), func(t *testing.T) {
-				crashed(t, &fate{at: at + 1, after: after})
-			})
+// everywhere runs the job with a crash at each operation, with a log and without.
+func everywhere(t *testing.T, powered bool) {
+	for _, log := range []int64{-1, 64 << 10} {
+		ops := steps(t, log)
+		if len(ops) < 50 {
+			t.Fatalf("only %d operations: %q", len(ops), ops)
+		}
+		for at := range ops {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("log %d/%d %v %.40q", log, at+1, after, ops[at]), func(t *testing.T) {
+					f := &fate{at: at + 1, after: after, log: log}
+					if powered {
+						f.power = newPower(uint64(at))
+					}
+					crashed(t, f)
+				})
+			}
 		}
 	}
 }
 
-// The same with a cut of the power: what was not synced is gone.
-func TestF31PowerCut(t *testing.T) {
-	for at, op := range steps(t) {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d %v %.40q", at+1, after, op), func(t *testing.T) {
-				crashed(t, &fate{at: at + 1, after: after, power: &power{size: make(map[string]int64)}})
-			})
-		}
-	}
-}
+func newPower(seed uint64) *power { return &power{size: make(map[string]int64), seed: seed} }
+
+// A kill at any operation, and then another start: what was acknowledged is there,
+// every file is in a record, and the work goes on to the same end.
+func TestF29Kill(t *testing.T) { everywhere(t, false) }
+
+// The same with a cut of the power: what was not synced is gone, or torn.
+func TestF31PowerCut(t *testing.T) { everywhere(t, true) }

@@ -7,7 +7,8 @@
 //
 // A copy is DIR/SENDER/PATH. The journal is DIR/.fairlead/journal.db: it says
 // which file is which generation of which sender, how many of its bytes are
-// durable, and their hashes. A file is longer than the journal says when bytes
+// durable, and their hashes. What is appended in small pieces goes to a log beside it
+// first, DIR/.fairlead/log, bytes and all. A file is longer than both say when bytes
 // came that were not acknowledged; they are cut off. It is never shorter, unless
 // somebody damaged it: then what is good of it is copied, and the damaged file
 // stays beside it.

@@ -34,7 +34,7 @@ func (f *failing) around(op, _ string, do func() error) error {
 func TestF27SyncFails(t *testing.T) {
 	f := &failing{}
 	now := clock
-	s := opened(t, quick(t), Options{around: f.around, Now: func() time.Time { return now }})
+	s := opened(t, quick(t), Options{logSize: -1, around: f.around, Now: func() time.Time { return now }})
 	x := shipped(t, s, id(1), "a", []byte("abc"))
 	other := shipped(t, s, id(2), "b", []byte("abc"))
 	f.op, f.err = "sync", syscall.EIO
@@ -78,7 +78,7 @@ func TestF27SyncFails(t *testing.T) {
 func TestF26WriteFails(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		f := &failing{err: &os.PathError{Op: "write", Path: "a", Err: cause}}
-		s := opened(t, quick(t), Options{around: f.around})
+		s := opened(t, quick(t), Options{logSize: -1, around: f.around})
 		x := shipped(t, s, id(1), "a", []byte("abc"))
 		for _, op := range []string{"write", "sync"} {
 			f.op = op

@@ -22,12 +22,15 @@ type file struct {
 
 	mu        sync.Mutex
 	name      string
-	size      int64 // bytes that were written
-	synced    int64 // of them durable
-	committed int64 // of them in the journal
-	promised  int64 // or about to be
-	fresh     bool  // it is not known to be durable that the file is there
-	gone      error // why it is not used any more
+	size      int64   // bytes that were written
+	synced    int64   // of them durable in the file
+	deferred  int64   // of them that are to become durable with the commit that names them
+	committed int64   // of them in the journal, or in the log
+	promised  int64   // or about to be
+	fresh     bool    // it is not known to be durable that the file is there
+	failed    error   // why it could not be synced, and is never again
+	gone      error   // why it is not used any more
+	rec       *record // as the last commit left it; nil: the journal has to be asked
 
 	held // guarded by the cache
 }
@@ -175,6 +178,28 @@ func (c *cache) setDirty(v *file, dirty bool) (was bool) {
 	return was
 }
 
+// isDirty says that a file was written to since the last sync.
+func (c *cache) isDirty(v *file) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return v.dirty
+}
+
+// ahead says that there is more of a file than Sync has made durable or deferred. It may
+// be at work at that.
+func (v *file) ahead() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fresh || v.size > max(v.synced, v.deferred)
+}
+
+// has says that n bytes are durable in the file.
+func (v *file) has(n int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.synced >= n
+}
+
 // usable returns why the copy cannot be used any more, nil if it can.
 func (v *file) usable() error {
 	if err := v.s.alive(); err != nil {
@@ -255,7 +280,7 @@ func (v *file) Truncate(n int64) error {
 		return nil
 	}
 	v.s.cache.setDirty(v, true)
-	v.synced = min(v.synced, n) // whatever becomes of it
+	v.synced, v.deferred = min(v.synced, n), min(v.deferred, n) // whatever becomes of it
 	if err := v.s.disk.Cut(f, v.name, n); err != nil {
 		return err
 	}
@@ -283,8 +308,9 @@ func (v *file) Close() error {
 	return nil
 }
 
-// retire ends the use of a copy; a write that is under way is waited for. How much
-// of it is durable is remembered: a commit may be on its way.
+// retire ends the use of a copy; a write that is under way is waited for. What only
+// the log has of it, or was to have, is synced as long as there is a descriptor that is
+// told of errors. How much is durable is remembered: a commit may be on its way.
 func (s *Store) retire(v *file, why error) {
 	v.writing.Lock()
 	defer v.writing.Unlock()
@@ -293,11 +319,14 @@ func (s *Store) retire(v *file, why error) {
 	if first {
 		v.gone = why
 	}
-	extra, synced, committed := v.size-v.committed, v.synced, v.committed
 	v.mu.Unlock()
 	if !first {
 		return
 	}
+	s.settleFile(v)
+	v.mu.Lock()
+	extra, synced, committed := v.size-v.committed, v.synced, v.committed
+	v.mu.Unlock()
 	s.cache.shutdown(v)
 	s.give(v.id.Sender, extra)
 	s.mu.Lock()

@@ -152,7 +152,7 @@ func TestF26NoInodes(t *testing.T) {
 func TestT11HighWater(t *testing.T) {
 	dir := small(t, "size=8m")
 	now := clock
-	o := Options{HighWater: 0.5}
+	o := Options{HighWater: 0.5, logSize: -1}
 	o.Now = func() time.Time { return now }
 	s := opened(t, dir, o)
 	x := shipped(t, s, id(1), "a", text(1, 1<<20))
@@ -261,4 +261,28 @@ func TestF26Reserve(t *testing.T) {
 	if left := fi.Size() - s.journal.used; left < reserve/2 {
 		t.Errorf("%d bytes of the journal's room are left, want about %d", left, reserve)
 	}
+}
+
+// Where there is no room for a log there is none, until there is.
+func TestF26NoRoomForLog(t *testing.T) {
+	dir := small(t, "size=4m")
+	o := Options{HighWater: 2}
+	s := opened(t, filepath.Join(dir, "store"), o)
+	if s.log != nil {
+		t.Fatal("there is a log of 4 MiB on a disk of 4 MiB")
+	}
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=16m"))
+	must(t, sail(t, s, 2).grow([]byte("x")))
+	s = reopened(t, s, o)
+	if s.log == nil {
+		t.Fatal("there is room, and no log")
+	}
+	f := sail(t, s, 2)
+	must(t, f.grow([]byte("y")))
+	wantPending(t, s, "grown", 2)
+	s = killed(t, s, o)
+	if got := tree(t, s)["web1/log/1"]; got != "begun\nxbegun\ny" {
+		t.Errorf("the copy is %q", got)
+	}
+	audited(t, s)
 }

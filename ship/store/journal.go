@@ -225,6 +225,7 @@ func (j *journal) reserve(n needs) error {
 type state struct {
 	seq     uint64 // the last sequence number given out
 	records uint64
+	epoch   uint64 // of the log; 0: there is none
 }
 
 func readState(tx *bolt.Tx) (state, error) {
@@ -237,7 +238,12 @@ func readState(tx *bolt.Tx) (state, error) {
 		return state{}, fmt.Errorf("state: %w", err)
 	}
 	d := decoder{b: b}
-	version, st := d.byte(), state{d.uint(), d.uint()}
+	version, st := d.byte(), state{seq: d.uint(), records: d.uint()}
+	if len(d.b) > 0 {
+		var epoch [8]byte
+		d.bytes(epoch[:])
+		st.epoch = binary.BigEndian.Uint64(epoch[:])
+	}
 	if d.short || version != recordVersion {
 		return state{}, fmt.Errorf("state: %w: version %d", errDamaged, version)
 	}
@@ -247,7 +253,20 @@ func readState(tx *bolt.Tx) (state, error) {
 func writeState(tx *bolt.Tx, st state) error {
 	b := binary.AppendUvarint([]byte{recordVersion}, st.seq)
 	b = binary.AppendUvarint(b, st.records)
+	if st.epoch != 0 {
+		b = binary.BigEndian.AppendUint64(b, st.epoch)
+	}
 	return tx.Bucket(bucketMeta).Put(keyState, sealed(keyState, b))
+}
+
+// epoch returns the epoch of the log, 0 if there is none.
+func (j *journal) epoch() (epoch uint64, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		st, err := readState(tx)
+		epoch = st.epoch
+		return err
+	})
+	return epoch, err
 }
 
 // record returns the record of a copy, nil if there is none.

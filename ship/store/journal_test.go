@@ -269,7 +269,7 @@ func TestCompact(t *testing.T) {
 func TestF27JournalFails(t *testing.T) {
 	for name, cause := range map[string]error{"commit": errors.New("input/output error")} {
 		fail := false
-		s := opened(t, quick(t), Options{around: func(op, _ string, do func() error) error {
+		s := opened(t, quick(t), Options{logSize: -1, around: func(op, _ string, do func() error) error {
 			if fail && op == "commit" {
 				return cause
 			}

@@ -59,11 +59,8 @@ func recordsOf(rs []*record) []replica.Record {
 func (s *Store) endedCopies() ([]*record, error) {
 	var ended []*record
 	for after := []byte(nil); ; {
-		if err := s.alive(); err != nil {
-			return nil, err
-		}
-		rs, err := s.journal.some(after, 1000)
-		if err = s.checked(err); err != nil {
+		rs, err := s.some(after, 1000)
+		if err != nil {
 			return nil, err
 		}
 		if len(rs) == 0 {

@@ -165,7 +165,7 @@ func (b *rebuilder) flush() error {
 	if len(b.changes) == 0 {
 		return nil
 	}
-	err := b.j.change(b.changes)
+	err := b.j.change(b.changes, 0)
 	b.changes, b.leaves = nil, 0
 	return err
 }

@@ -229,7 +229,7 @@ func (s *Store) tidy(needed map[string]bool) error {
 func (s *Store) lookAtAll() error {
 	var pruned []*record
 	for after := []byte(nil); ; {
-		rs, err := s.journal.some(after, 1000)
+		rs, err := s.some(after, 1000)
 		if err != nil || len(rs) == 0 {
 			return errors.Join(err, s.unlink(pruned))
 		}

@@ -35,7 +35,8 @@ type Options struct {
 
 	Now func() time.Time // nil: time.Now
 
-	around disk.Seam
+	around  disk.Seam
+	logSize int64 // bytes of the log: 4 MiB; negative: there is none
 }
 
 // A Quota limits what one sender may have. Zero: no limit.
@@ -52,6 +53,7 @@ func (o Options) filled() Options {
 	if o.MaxOpen <= 0 {
 		o.MaxOpen = max(1, min(1024, disk.DescriptorLimit()/4))
 	}
+	o.logSize = cmp.Or(o.logSize, defaultLog)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -80,7 +82,7 @@ type Store struct {
 	own     *os.Root
 	lock    *os.File
 	journal *journal
-	tells   bool // syncfs can be asked for all at once
+	log     *log // nil: there is none
 	cache   cache
 	limits  limits
 	trouble trouble
@@ -88,6 +90,9 @@ type Store struct {
 	stopped atomic.Pointer[error]
 	closed  atomic.Bool
 	placing sync.Mutex // held from finding a free name until it is in the journal
+
+	syncing sync.Mutex // held while files are synced: a second sync of one might say that all is well
+	tells   bool       // syncfs can be asked for all at once
 
 	mu      sync.Mutex
 	freed   *sync.Cond             // a claim was given back
@@ -137,6 +142,9 @@ func (s *Store) start(dir string) error {
 	if err := s.openJournal(known); err != nil {
 		return err
 	}
+	if err := s.openLog(); err != nil {
+		return err
+	}
 	if err := s.finishAll(); err != nil {
 		return err
 	}
@@ -159,11 +167,15 @@ func (s *Store) lockDir() (known bool, err error) {
 	return known, logfile.Lock(s.lock, s.disk.Path, "use another directory")
 }
 
-// Close closes the store. It makes nothing durable that was not; what was not
-// synced may be lost.
+// Close closes the store, and puts into the journal what only the log has. It makes
+// nothing durable that was not; what was not committed may be lost.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
+	}
+	var late error
+	if s.alive() == nil {
+		late = s.current()
 	}
 	err := fmt.Errorf("%w: it was closed", ErrStopped)
 	s.stopped.CompareAndSwap(nil, &err)
@@ -174,11 +186,14 @@ func (s *Store) Close() error {
 	for _, v := range open {
 		s.retire(v, err)
 	}
-	return s.letGo()
+	return errors.Join(late, s.letGo())
 }
 
 func (s *Store) letGo() error {
 	var errs []error
+	if s.log != nil {
+		errs = append(errs, s.log.file.Close())
+	}
 	if s.journal != nil {
 		errs = append(errs, s.journal.close())
 	}
@@ -235,7 +250,7 @@ func (s *Store) settledRecord(id replica.ID) (*record, error) {
 
 // record returns the record of a copy, nil if there is none.
 func (s *Store) record(id replica.ID) (*record, error) {
-	if err := s.alive(); err != nil {
+	if err := s.current(); err != nil {
 		return nil, err
 	}
 	r, err := s.journal.record(id)
@@ -244,8 +259,20 @@ func (s *Store) record(id replica.ID) (*record, error) {
 
 // holder returns the record of the copy that has a file, nil if none has.
 func (s *Store) holder(file string) (*record, error) {
+	if err := s.current(); err != nil {
+		return nil, err
+	}
 	r, err := s.journal.holder(file)
 	return r, s.checked(err)
+}
+
+// some returns at most max records in the order of their keys, those behind after.
+func (s *Store) some(after []byte, max int) ([]*record, error) {
+	if err := s.current(); err != nil {
+		return nil, err
+	}
+	rs, err := s.journal.some(after, max)
+	return rs, s.checked(err)
 }
 
 // change makes changes durable, counts them, and tells of them.
@@ -253,9 +280,15 @@ func (s *Store) change(cs ...change) error {
 	if err := s.alive(); err != nil {
 		return err
 	}
-	if err := s.journal.change(cs); err != nil {
-		return s.checked(err)
+	if err := s.put(cs); err != nil {
+		return err
 	}
+	s.tell(cs)
+	return nil
+}
+
+// tell counts changes that are durable, and tells of them.
+func (s *Store) tell(cs []change) {
 	for i := range cs {
 		s.account(cs[i].old, cs[i].new)
 	}
@@ -264,7 +297,6 @@ func (s *Store) change(cs ...change) error {
 			s.o.Told(cs[i].new.Record, s.pathOf(cs[i].new))
 		}
 	}
-	return nil
 }
 
 // pathOf returns where the file of a copy is.
@@ -328,9 +360,9 @@ again:
 // it was before or after.
 func (s *Store) All(yield func(rec replica.Record, file string) bool) {
 	var after []byte
-	for s.alive() == nil {
-		rs, err := s.journal.some(after, 1000)
-		if s.checked(err) != nil || len(rs) == 0 {
+	for {
+		rs, err := s.some(after, 1000)
+		if err != nil || len(rs) == 0 {
 			return
 		}
 		for _, r := range rs {

@@ -15,7 +15,7 @@ const maxLooked = 1000
 // nor pruned, at most max, the newest first. A copy that begins with other bytes
 // than head is left out.
 func (s *Store) Under(sender string, at []string, head replica.Head, max int) ([]replica.Record, error) {
-	if err := errors.Join(s.alive(), checkSender(sender), CheckPath(at)); err != nil {
+	if err := errors.Join(checkSender(sender), CheckPath(at), s.current()); err != nil {
 		return nil, err
 	}
 	rs, err := s.journal.under(sender, at, maxLooked)
