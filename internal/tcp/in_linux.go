@@ -66,9 +66,8 @@ func (s *splicer) Take(f *os.File, off int64) (int, error) {
 func (s *splicer) fill(p *pipe) (n int, err error) {
 	failed := s.raw.Read(func(fd uintptr) bool {
 		err = retryIntr(func() error {
-			var m int64
 			m, err := unix.Splice(int(fd), nil, p.w, nil, pipeSize, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			n = int(m)
+			n = int(m) // of another type where int has 32 bits
 			return err
 		})
 		return true
