@@ -1,4 +1,4 @@
-package logfile
+package logfile_test
 
 import (
 	"context"
@@ -6,132 +6,85 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"fairlead/logfile"
 )
 
-// collect runs a Set on one file until the test ends, or stop is called.
-func collect(t *testing.T, s *Set, path string) (stop func()) {
+// collect runs a Set on one file; done ends it.
+func collect(t *testing.T, state, path string) (l *logfile.Log, done func()) {
 	t.Helper()
-	if err := s.Add(path); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
+	set := &logfile.Set{State: state, Quiet: 5 * time.Millisecond} // Active is 1 s
+	must(t, set.Add(path))
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- set.Run(ctx) }()
+	return set.First(), func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		must(t, <-ran)
+	}
+}
+
+// writtenDown says that the state has the generation that is current.
+func writtenDown(t *testing.T, state string, l *logfile.Log) bool {
+	t.Helper()
+	b, _ := os.ReadFile(filepath.Join(state, "generations"))
+	cur := l.Stat().Current
+	return cur != nil && strings.Contains(string(b), cur.ID.String()+" current ")
+}
+
+// rotate renames a file and begins the next one.
+func rotate(t *testing.T, l *logfile.Log, path string, nr int) {
+	t.Helper()
+	before := l.Stat().Current.ID
+	must(t, os.Rename(path, fmt.Sprintf("%s.%d", path, nr)))
+	must(t, os.WriteFile(path, text(nr, 500), 0o644))
+	eventually(t, "the next generation", func() bool {
+		cur := l.Stat().Current
+		return cur != nil && cur.ID != before
 	})
-	t.Cleanup(stop)
-	return stop
 }
 
-// await waits until what is missing is nothing.
-func await(t *testing.T, missing func() string) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		what := missing()
-		if what == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(what)
-		}
-	}
-}
-
-func add(t *testing.T, path, text string) {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// stateOf returns what a file of generations says of a log.
-func stateOf(dir, log string) []record {
-	s := &Set{State: dir}
-	return s.loadGenerations()[log]
-}
-
-// A process that is killed has written down which generations there are, however
-// often they were rotated and however large the file is.
+// A process that is killed has written down which generations there are, however often
+// they were rotated: what is new is added, and the file is not written whole.
 func TestGenerationsAreAddedAtOnce(t *testing.T) {
-	dir, state := t.TempDir(), t.TempDir()
-	path := filepath.Join(dir, "app.log")
-	add(t, path, "first\n")
-	s := &Set{State: state, Quiet: 5 * time.Millisecond} // Active is 1 s
-	collect(t, s, path)
-	l := s.Logs()[0]
-	await(t, func() string {
-		if len(stateOf(state, path)) != 1 {
-			return "nothing is written down"
-		}
-		return ""
-	})
-	began := time.Now()
-	for i := range 5 {
-		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, 5-i)); err != nil {
-			t.Fatal(err)
-		}
-		add(t, path, fmt.Sprintf("generation %d\n", i))
-		await(t, func() string {
-			st := l.Stat()
-			recs := stateOf(state, path)
-			if st.Current == nil || len(st.Old) != i+1 || len(recs) != i+2 || recs[i+1].gen != st.Current.ID || !recs[i+1].current {
-				return fmt.Sprintf("%d records are written down of %d generations", len(recs), len(st.Old)+1)
-			}
-			return ""
-		})
+	t.Parallel()
+	path, state := filepath.Join(t.TempDir(), "app.log"), t.TempDir()
+	must(t, os.WriteFile(path, text(9, 500), 0o644))
+	l, done := collect(t, state, path)
+	defer done()
+	eventually(t, "the first generation is written down", func() bool { return writtenDown(t, state, l) })
+	before, err := os.Stat(filepath.Join(state, "generations"))
+	must(t, err)
+	for nr := range 5 {
+		rotate(t, l, path, 5-nr)
+		eventually(t, "the next generation is written down", func() bool { return writtenDown(t, state, l) })
 	}
-	b, err := os.ReadFile(filepath.Join(state, generationsFile))
-	if err != nil || !strings.Contains(string(b), anew) {
-		t.Errorf("nothing was added in %v: %q, %v", time.Since(began), b, err)
+	if after, err := os.Stat(filepath.Join(state, "generations")); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the file was written whole for five generations: %v", err)
 	}
 }
 
 // What a process adds, another one that writes the file whole keeps, and of each log
 // only what was said last.
 func TestGenerationsAddedByOthersAreKept(t *testing.T) {
+	t.Parallel()
 	dir, state := t.TempDir(), t.TempDir()
 	ours, others := filepath.Join(dir, "ours.log"), filepath.Join(dir, "others.log")
-	add(t, ours, "ours\n")
-	add(t, others, "others\n")
-	theirs := &Set{State: state, Quiet: 5 * time.Millisecond}
-	collect(t, theirs, others)
-	id := func() GenID { return theirs.Logs()[0].Stat().Current.ID }
-	await(t, func() string {
-		if len(stateOf(state, others)) != 1 {
-			return "nothing is written down"
-		}
-		return ""
-	})
-	before := id()
-	if err := os.Rename(others, others+".1"); err != nil {
-		t.Fatal(err)
-	}
-	add(t, others, "another\n")
-	await(t, func() string {
-		if recs := stateOf(state, others); id() == before || len(recs) != 2 || recs[1].gen != id() {
-			return fmt.Sprintf("%d records", len(recs))
-		}
-		return ""
-	})
-	s := &Set{State: state}
-	stop := collect(t, s, ours)
-	stop() // writes the file whole
-	if recs := stateOf(state, ours); len(recs) != 1 {
-		t.Errorf("%d records of our own", len(recs))
-	}
-	if recs := stateOf(state, others); len(recs) != 2 || recs[1].gen != id() {
-		t.Errorf("of others' there are %d records, want 2, the last of the current generation", len(recs))
+	must(t, os.WriteFile(ours, text(8, 500), 0o644))
+	must(t, os.WriteFile(others, text(9, 500), 0o644))
+	l, done := collect(t, state, others)
+	defer done()
+	eventually(t, "the first generation is written down", func() bool { return writtenDown(t, state, l) })
+	first := l.Stat().Current.ID
+	rotate(t, l, others, 1)
+	eventually(t, "the next generation is written down", func() bool { return writtenDown(t, state, l) })
+	_, stop := collect(t, state, ours)
+	stop() // which writes the file whole
+	b, err := os.ReadFile(filepath.Join(state, "generations"))
+	must(t, err)
+	if !writtenDown(t, state, l) || strings.Count(string(b), first.String()) != 1 || strings.Contains(string(b), "anew ") {
+		t.Errorf("others' generations %s and %s are not there once each: %q", first.Short(), l.Stat().Current.ID.Short(), b)
 	}
 }
